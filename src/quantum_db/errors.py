@@ -1,0 +1,60 @@
+"""The errors of Q-Store.
+
+Every message says what happened with the offending value, why, and what to do about it. No message carries a
+secret or the body of a request. The exit code is what the command line returns for that error.
+
+QStoreError
+├── ConfigurationError        a setting, a name or an option is wrong (exit code 2)
+│   └── MissingDependencyError    an optional package is needed and not installed (exit code 2)
+├── CircuitError              a circuit, gate, slot or observable is malformed (exit code 2)
+├── StageInputError           the data or artifacts given to a stage cannot be used (exit code 2)
+├── StoreError                a checkpoint, model or record is missing, corrupt or of another run (exit code 2)
+├── BackendError              a machine that runs circuits failed (exit code 1)
+└── DeploymentError           a model passed its gate but could not be rolled out (exit code 1)
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class QStoreError(Exception):
+    """Base of all errors that Q-Store raises on purpose."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class ConfigurationError(QStoreError):
+    """A setting, a name or an option is wrong."""
+
+    exit_code: ClassVar[int] = 2
+
+
+class MissingDependencyError(ConfigurationError):
+    """An optional package is needed for what was asked and is not installed."""
+
+
+class CircuitError(QStoreError):
+    """A circuit, gate, slot or observable is malformed, or was given values that do not fit it."""
+
+    exit_code: ClassVar[int] = 2
+
+
+class StageInputError(QStoreError):
+    """The data or artifacts given to a stage cannot be used."""
+
+    exit_code: ClassVar[int] = 2
+
+
+class StoreError(QStoreError):
+    """A checkpoint, model or record is missing, corrupt, or belongs to something else."""
+
+    exit_code: ClassVar[int] = 2
+
+
+class BackendError(QStoreError):
+    """A machine that runs circuits, real or simulated, could not complete a batch."""
+
+
+class DeploymentError(QStoreError):
+    """A model passed its gate but its server or its registration failed; the previous version is kept."""
