@@ -27,7 +27,9 @@ def encoder_from_spec(spec: Mapping[str, Any]) -> Encoder:
         encoder: Encoder = kind(**options)
     except TypeError as error:
         known = ", ".join(kind.__dataclass_fields__)
-        raise ConfigurationError(f"wrong options for the {spec['name']} encoder ({error}); it knows: {known}") from error
+        raise ConfigurationError(
+            f"wrong options for the {spec['name']} encoder ({error}); it knows: {known}"
+        ) from error
     return encoder
 
 

@@ -1,0 +1,1 @@
+"""Batched state-vector simulation on torch."""

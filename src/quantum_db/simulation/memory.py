@@ -1,0 +1,59 @@
+"""Refuses a simulation that cannot fit into memory, before anything is allocated."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import torch
+
+from quantum_db.errors import ConfigurationError
+
+_CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
+_CGROUP_USE = Path("/sys/fs/cgroup/memory.current")
+_CGROUP_STAT = Path("/sys/fs/cgroup/memory.stat")
+
+
+def available_bytes(device: torch.device) -> int:
+    """Memory that can still be taken on `device`: the machine's, or the container's limit if that is lower."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    meminfo = Path("/proc/meminfo")
+    if meminfo.exists():
+        fields = dict(line.split(":", 1) for line in meminfo.read_text().splitlines())
+        free = int(fields["MemAvailable"].split()[0]) * 1024
+    if _CGROUP_LIMIT.exists() and _CGROUP_USE.exists():
+        limit = _CGROUP_LIMIT.read_text().strip()
+        if limit != "max":
+            free = min(free, int(limit) - int(_CGROUP_USE.read_text()) + _reclaimable())
+    return free
+
+
+def _reclaimable() -> int:
+    # files the kernel holds in memory count as used but are given up on demand
+    lines = _CGROUP_STAT.read_text().splitlines() if _CGROUP_STAT.exists() else []
+    return sum(int(line.split()[1]) for line in lines if line.startswith("inactive_file "))
+
+
+def needed_bytes(n_qubits: int, rows: int, amplitude_bytes: int, saved_states: int) -> int:
+    """Bytes of the states of one simulation; `saved_states` is how many are kept for the gradient."""
+    return rows * 2**n_qubits * amplitude_bytes * (saved_states + 3)
+
+
+def check_memory(n_qubits: int, rows: int, amplitude_bytes: int, saved_states: int, device: torch.device) -> None:
+    """Raise ConfigurationError with the GiB needed and the largest circuit that fits, if this one does not."""
+    needed = needed_bytes(n_qubits, rows, amplitude_bytes, saved_states)
+    if needed < 2**26:  # reading the machine's state costs more than such a small simulation
+        return
+    free = available_bytes(device)
+    if needed <= free:
+        return
+    fits = n_qubits
+    while fits > 1 and needed_bytes(fits, rows, amplitude_bytes, saved_states) > free:
+        fits -= 1
+    raise ConfigurationError(
+        f"simulating {n_qubits} qubits with {rows} row(s) at once needs {needed / 2**30:,.1f} GiB, and "
+        f"{free / 2**30:,.1f} GiB are free; {fits} qubits fit. Use fewer qubits, a smaller batch size or "
+        f"max_concurrent_circuits, or complex64"
+    )
