@@ -1,0 +1,1 @@
+"""Judging a model fairly: scores, intervals, classical baselines on the same features, paired significance."""
