@@ -1,0 +1,5 @@
+"""The component of the stage train."""
+
+from components.train.component import train
+
+__all__ = ["train"]

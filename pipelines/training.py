@@ -1,0 +1,110 @@
+"""The training pipeline: preprocess, quantum-encode, train, evaluate, and deploy if the gate says so."""
+
+from kfp import dsl
+
+from components.deploy import deploy
+from components.evaluate import evaluate
+from components.gate import gate
+from components.preprocess import preprocess
+from components.quantum_encode import quantum_encode
+from components.train import train
+
+# cpu request, cpu limit, memory request, memory limit: enough for data sets of some ten thousand samples and for
+# circuits of up to about 20 qubits; the limits leave room for the evaluation's baselines and for torch's threads.
+_SMALL = ("250m", "2", "512Mi", "2Gi")
+_LARGE = ("1", "4", "1Gi", "8Gi")
+
+
+def _present(task: dsl.PipelineTask, name: str, resources: tuple[str, str, str, str], repeatable: bool) -> None:
+    """Give a task its name in the user interface, its resources, and retries if running it twice does no harm.
+
+    Nothing is taken from Kubeflow's cache. Its key holds the arguments and the *names* of the input artifacts, not
+    their content: data that changed at its address, a machine with another calibration, or the evaluation of a newly
+    trained model would be answered with an old result.
+
+    Preprocess, quantum-encode, evaluate and the gate read artifacts and write new ones: they may be repeated. Train
+    is repeatable only where circuits cost nothing; the number of retries is fixed when the pipeline is compiled and
+    the target chosen when it is started, so a retry could pay for circuits twice. Deploy registers a version each
+    time it runs.
+    """
+    cpu_request, cpu_limit, memory_request, memory_limit = resources
+    task.set_display_name(name).set_caching_options(False)
+    task.set_cpu_request(cpu_request).set_cpu_limit(cpu_limit)
+    task.set_memory_request(memory_request).set_memory_limit(memory_limit)
+    if repeatable:
+        task.set_retry(num_retries=2, backoff_duration="10s", backoff_factor=2.0, backoff_max_duration="120s")
+
+
+@dsl.pipeline(
+    name="training",
+    description="Train a hybrid quantum-classical model, compare it with classical models, deploy it if it is good.",
+)
+def training(
+    dataset: str = "builtin:digits",
+    model_config: str = "{}",
+    qpu_target: str = "simulator",
+    threshold: float = 0.95,
+    seed: int = 0,
+    n_components: int = 0,
+    require_better: bool = False,
+    registered_name: str = "q-store",
+    tracking_uri: str = "",
+) -> None:
+    """Train, evaluate and perhaps deploy one model.
+
+    Args:
+        dataset: Source of the data, for example builtin:digits.
+        model_config: The training configuration as JSON; what it leaves out has its default.
+        qpu_target: What runs the circuits.
+        threshold: Least accuracy on the test split for a deployment.
+        seed: Seed of the split, the training and the evaluation; the same seed gives the same model.
+        n_components: Number of principal components that the features are reduced to; 0 keeps all features.
+        require_better: Deploy only a model that is significantly better than the best classical baseline.
+        registered_name: Name of the model in MLflow's registry.
+        tracking_uri: MLflow store; without one, MLFLOW_TRACKING_URI of the containers.
+    """
+    prepared = preprocess(dataset=dataset, seed=seed, n_components=n_components)
+    _present(prepared, "Preprocess", _SMALL, repeatable=True)
+
+    encoded = quantum_encode(
+        train_data=prepared.outputs["train_data"],
+        test_data=prepared.outputs["test_data"],
+        model_config=model_config,
+        seed=seed,
+    )
+    _present(encoded, "Quantum encode", _SMALL, repeatable=True)
+
+    trained = train(
+        encoded_data=encoded.outputs["encoded_data"],
+        model_config=model_config,
+        qpu_target=qpu_target,
+        seed=seed,
+        tracking_uri=tracking_uri,
+        run_id=dsl.PIPELINE_JOB_ID_PLACEHOLDER,
+    )
+    _present(trained, "Train", _LARGE, repeatable=False)
+
+    evaluated = evaluate(
+        model=trained.outputs["model"],
+        encoded_data=encoded.outputs["encoded_data"],
+        seed=seed,
+    )
+    _present(evaluated, "Evaluate", _LARGE, repeatable=True)
+
+    decision = gate(
+        evaluation=evaluated.outputs["evaluation"],
+        threshold=threshold,
+        require_better=require_better,
+    )
+    _present(decision, "Gate", _SMALL, repeatable=True)
+
+    with dsl.If(decision.output == True, name="passed the gate"):  # noqa: E712 - KFP builds the condition from ==
+        deployed = deploy(
+            model=trained.outputs["model"],
+            evaluation=evaluated.outputs["evaluation"],
+            threshold=threshold,
+            require_better=require_better,
+            registered_name=registered_name,
+            tracking_uri=tracking_uri,
+        )
+        _present(deployed, "Deploy", _SMALL, repeatable=False)
