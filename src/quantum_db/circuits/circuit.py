@@ -112,7 +112,8 @@ class Circuit:
             raise CircuitError(f"a circuit needs at least one qubit, got {self.n_qubits}")
         object.__setattr__(self, "operations", tuple(self.operations))
         object.__setattr__(self, "observables", as_observables(self.observables))
-        for item in (*self.operations, *self.observables):
+        items: tuple[Operation | PauliString, ...] = (*self.operations, *self.observables)
+        for item in items:
             if item.wires and max(item.wires) >= self.n_qubits:
                 raise CircuitError(f"{item} is outside a circuit of {self.n_qubits} qubits (0..{self.n_qubits - 1})")
 

@@ -25,6 +25,15 @@ ComplexMatrix = npt.NDArray[np.complex128]
 ShiftRule = tuple[tuple[float, float], ...]
 """Pairs (coefficient, shift): dE/dt = sum of coefficient * E(t + shift)."""
 
+
+def kron(*matrices: ComplexMatrix) -> ComplexMatrix:
+    """The Kronecker product, first matrix most significant."""
+    product: ComplexMatrix = np.eye(1, dtype=np.complex128)
+    for matrix in matrices:
+        product = np.asarray(np.kron(product, matrix), dtype=np.complex128)
+    return product
+
+
 _I = np.eye(2, dtype=np.complex128)
 PAULI: dict[str, ComplexMatrix] = {
     "I": _I,
@@ -101,7 +110,8 @@ class Gate:
         if angle is None:
             raise CircuitError(f"gate {self.name} needs an angle in radians; give a number or a slot")
         constant, cosine, sine = self.terms
-        return constant + np.cos(self.frequency * angle) * cosine + np.sin(self.frequency * angle) * sine
+        cos, sin = np.cos(self.frequency * angle), np.sin(self.frequency * angle)
+        return np.asarray(constant + cos * cosine + sin * sine, dtype=np.complex128)
 
     @property
     def _generator(self) -> ComplexMatrix:
@@ -140,9 +150,9 @@ _ALL = (
     _fixed("CNOT", _controlled(PAULI["X"], _I)),
     _fixed("CZ", np.diag([1, 1, 1, -1])),
     _fixed("SWAP", np.eye(4)[[0, 2, 1, 3]]),
-    _rotation("RXX", np.kron(PAULI["X"], PAULI["X"]) / 2),
-    _rotation("RYY", np.kron(PAULI["Y"], PAULI["Y"]) / 2),
-    _rotation("RZZ", np.kron(PAULI["Z"], PAULI["Z"]) / 2),
+    _rotation("RXX", kron(PAULI["X"], PAULI["X"]) / 2),
+    _rotation("RYY", kron(PAULI["Y"], PAULI["Y"]) / 2),
+    _rotation("RZZ", kron(PAULI["Z"], PAULI["Z"]) / 2),
     _rotation("CRX", _controlled(PAULI["X"] / 2, _NOTHING)),
     _rotation("CRY", _controlled(PAULI["Y"] / 2, _NOTHING)),
     _rotation("CRZ", _controlled(PAULI["Z"] / 2, _NOTHING)),

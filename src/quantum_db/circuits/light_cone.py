@@ -13,7 +13,7 @@ from itertools import product
 import numpy as np
 
 from quantum_db.circuits.circuit import Circuit, Operation, Slot
-from quantum_db.circuits.gates import PAULI, ComplexMatrix, gate
+from quantum_db.circuits.gates import PAULI, ComplexMatrix, gate, kron
 from quantum_db.circuits.observables import PauliString
 
 _GENERIC_ANGLE = 0.7853  # no multiple of pi/4, so that every letter that can arise does arise
@@ -43,8 +43,8 @@ def _live_for(circuit: Circuit, observable: PauliString) -> set[tuple[str, int]]
         slot = operation.slot
         if slot is not None and slot.scale != 0 and not _commutes(operation.gate, arriving):
             live.add((slot.kind, slot.index))
-        for wire, after in zip(operation.wires, _pulled_back(operation.gate, arriving, _angle(operation)), strict=True):
-            letters[wire] = after
+        leaving = _pulled_back(operation.gate, arriving, _angle(operation))
+        letters.update(zip(operation.wires, leaving, strict=True))
     return live
 
 
@@ -57,10 +57,7 @@ def _words(arriving: tuple[frozenset[str], ...]) -> list[tuple[str, ...]]:
 
 
 def _word_matrix(word: tuple[str, ...]) -> ComplexMatrix:
-    matrix = PAULI[word[0]]
-    for letter in word[1:]:
-        matrix = np.kron(matrix, PAULI[letter])
-    return matrix
+    return kron(*(PAULI[letter] for letter in word))
 
 
 @lru_cache(maxsize=4096)

@@ -5,13 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import reduce
 from itertools import combinations
 from math import isfinite
 
-import numpy as np
-
-from quantum_db.circuits.gates import PAULI, ComplexMatrix
+from quantum_db.circuits.gates import PAULI, ComplexMatrix, kron
 from quantum_db.errors import CircuitError
 
 _TERM = re.compile(r"([XYZ])(\d+)$")
@@ -61,8 +58,7 @@ class PauliString:
     def matrix(self, n_qubits: int) -> ComplexMatrix:
         """The dense matrix, shape (2^n, 2^n), qubit 0 most significant."""
         letters: Mapping[int, str] = dict(self.factors)
-        product = reduce(np.kron, (PAULI[letters.get(wire, "I")] for wire in range(n_qubits)))
-        return np.asarray(self.coefficient * product)
+        return self.coefficient * kron(*(PAULI[letters.get(wire, "I")] for wire in range(n_qubits)))
 
     def __str__(self) -> str:
         word = " ".join(f"{letter}{wire}" for wire, letter in self.factors) or "I"

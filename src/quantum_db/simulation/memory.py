@@ -17,8 +17,8 @@ _CGROUP_STAT = Path("/sys/fs/cgroup/memory.stat")
 def available_bytes(device: torch.device) -> int:
     """Memory that can still be taken on `device`: the machine's, or the container's limit if that is lower."""
     if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
-    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        return int(torch.cuda.mem_get_info(device)[0])
+    free: int = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     meminfo = Path("/proc/meminfo")
     if meminfo.exists():
         fields = dict(line.split(":", 1) for line in meminfo.read_text().splitlines())
@@ -38,7 +38,7 @@ def _reclaimable() -> int:
 
 def needed_bytes(n_qubits: int, rows: int, amplitude_bytes: int, saved_states: int) -> int:
     """Bytes of the states of one simulation; `saved_states` is how many are kept for the gradient."""
-    return rows * 2**n_qubits * amplitude_bytes * (saved_states + 3)
+    return rows * (1 << n_qubits) * amplitude_bytes * (saved_states + 3)
 
 
 def check_memory(n_qubits: int, rows: int, amplitude_bytes: int, saved_states: int, device: torch.device) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import pairwise
 from math import ceil
 
 import numpy as np
@@ -105,7 +106,7 @@ class Program:
         """The wires multiplied as one matrix: groups of nearly equal size, at most GROUP wires each."""
         count = ceil(self.n_qubits / GROUP)
         bounds = [round(number * self.n_qubits / count) for number in range(count + 1)]
-        return tuple(range(first, last) for first, last in zip(bounds[:-1], bounds[1:], strict=True))
+        return tuple(range(first, last) for first, last in pairwise(bounds))
 
 
 class _Builder:

@@ -81,7 +81,7 @@ class AmplitudeEncoder(Encoder):
         amplitudes = amplitudes / np.max(np.abs(amplitudes), axis=1, keepdims=True)
         padded = np.zeros((len(array), 2**self.n_qubits), dtype=np.complex128)
         padded[:, : amplitudes.shape[1]] = amplitudes
-        return padded / np.linalg.norm(padded, axis=1, keepdims=True)
+        return np.asarray(padded / np.linalg.norm(padded, axis=1, keepdims=True), dtype=np.complex128)
 
     def slot_values(self, features: npt.ArrayLike) -> FloatArray:
         """The rotation angles that prepare each row's state, shape (rows, slots), up to a global phase."""

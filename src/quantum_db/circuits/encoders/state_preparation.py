@@ -42,7 +42,7 @@ def _multiplexer_angles(angles: FloatArray) -> FloatArray:
     settings = np.arange(count)
     codes = np.array([gray_code(number) for number in range(count)])
     parity = np.bitwise_count(settings[:, None] & codes[None, :]) & 1
-    return angles @ (1.0 - 2.0 * parity) / count
+    return np.asarray(angles @ (1.0 - 2.0 * parity) / count, dtype=np.float64)
 
 
 def preparation_angles(states: npt.NDArray[np.complex128], phases: bool) -> FloatArray:

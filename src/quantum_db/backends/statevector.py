@@ -1,0 +1,87 @@
+"""The embedded simulator as an executor: target `simulator`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from quantum_db.backends.protocols import Batch, CircuitRows, RowResults
+from quantum_db.errors import ConfigurationError
+from quantum_db.seeding import numpy_generator
+from quantum_db.simulation.measurement import check_shots, sample_counts, sampled_expectations
+from quantum_db.simulation.statevector import expectation_values, probabilities, simulate
+
+PRECISIONS = {"complex64": torch.float32, "complex128": torch.float64}
+
+
+@dataclass(frozen=True)
+class StatevectorExecutor:
+    """Simulates state vectors on the CPU or a CUDA device.
+
+    At most `max_concurrent_circuits` rows are simulated at once, which bounds the memory; None means all.
+    """
+
+    precision: str = "complex128"
+    max_concurrent_circuits: int | None = None
+    device: str = "cpu"
+
+    def __post_init__(self) -> None:
+        if self.precision not in PRECISIONS:
+            raise ConfigurationError(f"unknown precision {self.precision!r}; known: {', '.join(PRECISIONS)}")
+        if self.device.startswith("cuda") and not torch.cuda.is_available():
+            raise ConfigurationError(f"device {self.device!r} was asked for, but torch sees no CUDA device; use 'cpu'")
+
+    @property
+    def name(self) -> str:
+        """The target's name."""
+        return "simulator"
+
+    @property
+    def differentiable(self) -> bool:
+        """Backpropagation works."""
+        return True
+
+    def run(self, batch: Batch) -> tuple[RowResults, ...]:
+        """Exact values, or values sampled with the generator of (batch seed, part, first row)."""
+        if batch.shots is not None:
+            check_shots(batch.shots)
+        return tuple(self._run_part(number, part, batch) for number, part in enumerate(batch.parts))
+
+    def _run_part(self, number: int, part: CircuitRows, batch: Batch) -> RowResults:
+        step = self.max_concurrent_circuits or max(part.n_rows, 1)
+        chunks = [self._run_rows(number, part, first, first + step, batch) for first in range(0, part.n_rows, step)]
+        values = np.concatenate([values for values, _ in chunks])
+        if batch.shots is None:
+            return RowResults(values)
+        return RowResults(values, np.concatenate([errors for _, errors in chunks if errors is not None]))
+
+    def _run_rows(
+        self, number: int, part: CircuitRows, first: int, last: int, batch: Batch
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        real, circuit = PRECISIONS[self.precision], part.circuit
+
+        def tensor(values: np.ndarray) -> torch.Tensor:
+            return torch.tensor(values[first:last], dtype=real, device=self.device)
+
+        with torch.no_grad():
+            states = simulate(circuit, tensor(part.weights), tensor(part.features))
+            if batch.shots is None:
+                exact = (
+                    expectation_values(states, circuit.observables) if circuit.observables else probabilities(states)
+                )
+                return exact.cpu().to(torch.float64).numpy(), None
+            # one generator per row, so that chunking never changes the samples
+            parts = [self._sample(states[i : i + 1], part, batch, number, first + i) for i in range(len(states))]
+        return np.concatenate([value for value, _ in parts]), np.concatenate([error for _, error in parts])
+
+    def _sample(
+        self, state: torch.Tensor, part: CircuitRows, batch: Batch, number: int, row: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        generator = numpy_generator(batch.seed, "shots", number, row)
+        shots = check_shots(batch.shots or 0)
+        if part.circuit.observables:
+            return sampled_expectations(state, part.circuit.observables, shots, generator)
+        share = sample_counts(state, shots, generator) / shots
+        return share, np.sqrt(share * (1 - share) / shots)

@@ -1,0 +1,5 @@
+"""How batches reach a machine."""
+
+from quantum_db.execution.assemble import ExecutionConfig, assemble
+
+__all__ = ["ExecutionConfig", "assemble"]
