@@ -41,12 +41,13 @@ def _load(address: str, label_column: str) -> RawDataset:
 
 
 def _arrays(address: str) -> tuple[NDArray[Any], NDArray[Any]]:
+    if not zipfile.is_zipfile(address):
+        raise StageInputError(
+            f"{address} cannot be read as NPZ: it is empty, damaged, or a single array; save features and labels "
+            "together with numpy.savez(path, x=..., y=...)"
+        )
     try:
         with np.load(address, allow_pickle=False) as archive:
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise StageInputError(
-                    f"{address} holds a single array; save features and labels together with numpy.savez"
-                )
             for x, y in _NAMES:
                 if x in archive and y in archive:
                     return archive[x], archive[y]

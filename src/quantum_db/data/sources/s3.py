@@ -27,7 +27,7 @@ def _fetch(address: str, folder: Path) -> Path:
     boto3 = require_package("boto3", "s3", "data at an s3:// address")
     exceptions = require_package("botocore.exceptions", "s3", "data at an s3:// address")
     try:
-        client = boto3.client("s3")
+        client = boto3.session.Session().client("s3")  # of its own: the default session keeps old credentials
         if not key.endswith("/"):
             target = folder / PurePosixPath(key).name
             client.download_file(bucket, key, str(target))

@@ -25,7 +25,7 @@ def _load_csv(address: str, label_column: str) -> RawDataset:
         raise StageInputError(
             f"{address} cannot be read as CSV ({error}); check that it is comma-separated text"
         ) from error
-    if not isinstance(frame.index, pandas.RangeIndex):
+    if not frame.index.equals(pandas.RangeIndex(len(frame))):  # pandas took a first column without name as index
         raise StageInputError(f"{address}: rows have more fields than the header has names; name every column")
     return _from_frame(frame, label_column, Path(address).name)
 
