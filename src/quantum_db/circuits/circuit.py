@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import operator
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import isfinite
-from typing import Literal
+from typing import Literal, SupportsFloat, SupportsIndex
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,21 @@ from quantum_db.circuits.observables import PauliString, as_observables
 from quantum_db.errors import CircuitError
 
 SlotKind = Literal["weight", "feature"]
+
+
+def _whole(what: str, value: SupportsIndex) -> int:
+    """`value` as a plain int, so that numpy's integers name the same wire or slot as Python's."""
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise CircuitError(f"{what} must be an integer, got {value!r}") from None
+
+
+def _finite(what: str, value: SupportsFloat) -> float:
+    """`value` as a plain finite float, numpy's numbers of any precision included."""
+    if not isinstance(value, SupportsFloat) or not isfinite(value):
+        raise CircuitError(f"{what} must be a finite number, got {value!r}")
+    return float(value)
 
 
 @dataclass(frozen=True, order=True)
@@ -34,10 +50,11 @@ class Slot:
     def __post_init__(self) -> None:
         if self.kind not in ("weight", "feature"):
             raise CircuitError(f"a slot is a 'weight' or a 'feature', got {self.kind!r}")
+        object.__setattr__(self, "index", _whole("a slot's index", self.index))
         if self.index < 0:
             raise CircuitError(f"a slot's index starts at 0, got {self.index}")
-        if not (isfinite(self.scale) and isfinite(self.offset)):
-            raise CircuitError(f"a slot's scale and offset must be finite, got {self.scale} and {self.offset}")
+        object.__setattr__(self, "scale", _finite("a slot's scale", self.scale))
+        object.__setattr__(self, "offset", _finite("a slot's offset", self.offset))
 
     def __mul__(self, factor: float) -> Slot:
         return replace(self, scale=self.scale * factor, offset=self.offset * factor)
@@ -76,13 +93,15 @@ class Operation:
 
     def __post_init__(self) -> None:
         kind = gate(self.gate)
+        object.__setattr__(self, "wires", tuple(_whole(f"a wire of gate {self.gate}", wire) for wire in self.wires))
         if len(self.wires) != kind.arity or len(set(self.wires)) != kind.arity or min(self.wires) < 0:
             raise CircuitError(f"gate {self.gate} needs {kind.arity} different wire(s) >= 0, got {self.wires}")
         if kind.has_angle != (self.angle is not None):
             need = "needs an angle" if kind.has_angle else "takes no angle"
             raise CircuitError(f"gate {self.gate} {need}, got {self.angle!r}")
-        if isinstance(self.angle, (int, float)) and not isfinite(self.angle):
-            raise CircuitError(f"the angle of gate {self.gate} on wires {self.wires} must be finite, got {self.angle}")
+        if self.angle is not None and not isinstance(self.angle, Slot):
+            place = f"the angle of gate {self.gate} on wires {self.wires}"
+            object.__setattr__(self, "angle", _finite(place, self.angle))
 
     @property
     def slot(self) -> Slot | None:

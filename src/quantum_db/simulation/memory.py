@@ -36,21 +36,26 @@ def _reclaimable() -> int:
     return sum(int(line.split()[1]) for line in lines if line.startswith("inactive_file "))
 
 
-def needed_bytes(n_qubits: int, rows: int, amplitude_bytes: int, saved_states: int) -> int:
-    """Bytes of the states of one simulation; `saved_states` is how many are kept for the gradient."""
-    return rows * (1 << n_qubits) * amplitude_bytes * (saved_states + 3)
+def needed_bytes(n_qubits: int, rows: int, amplitude_bytes: int, saved_states: int, index_arrays: int = 0) -> int:
+    """Bytes of one simulation: its states, of which `saved_states` are kept for the gradient, and its index arrays."""
+    return (1 << n_qubits) * (rows * amplitude_bytes * (saved_states + 3) + 8 * index_arrays)
 
 
-def check_memory(n_qubits: int, rows: int, amplitude_bytes: int, saved_states: int, device: torch.device) -> None:
-    """Raise ConfigurationError with the GiB needed and the largest circuit that fits, if this one does not."""
-    needed = needed_bytes(n_qubits, rows, amplitude_bytes, saved_states)
+def check_memory(
+    n_qubits: int, rows: int, amplitude_bytes: int, saved_states: int, device: torch.device, index_arrays: int = 0
+) -> None:
+    """Raise ConfigurationError with the GiB needed and the largest circuit that fits, if this one does not.
+
+    `index_arrays` is how many arrays of 2^n integers the prepared circuit holds.
+    """
+    needed = needed_bytes(n_qubits, rows, amplitude_bytes, saved_states, index_arrays)
     if needed < 2**26:  # reading the machine's state costs more than such a small simulation
         return
     free = available_bytes(device)
     if needed <= free:
         return
     fits = n_qubits
-    while fits > 1 and needed_bytes(fits, rows, amplitude_bytes, saved_states) > free:
+    while fits > 1 and needed_bytes(fits, rows, amplitude_bytes, saved_states, index_arrays) > free:
         fits -= 1
     raise ConfigurationError(
         f"simulating {n_qubits} qubits with {rows} row(s) at once needs {needed / 2**30:,.1f} GiB, and "

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import lru_cache
-from itertools import pairwise
+from itertools import groupby, pairwise
 from math import ceil
 
 import numpy as np
@@ -185,6 +185,18 @@ def permutation_source(targets: tuple[int, ...], wires: tuple[int, ...], n_qubit
     source = np.empty_like(index)
     source[rest] = index
     return source
+
+
+@lru_cache(maxsize=256)
+def index_arrays(circuit: Circuit) -> int:
+    """How many arrays of 2^n integers preparing `circuit` takes: one per run of CNOT and SWAP, and five to work."""
+    runs = groupby(_permutes(operation) for operation in circuit.operations)
+    count = sum(permutes for permutes, _ in runs)
+    return count + 5 if count else 0
+
+
+def _permutes(operation: Operation) -> bool:
+    return len(operation.wires) == 2 and gate(operation.gate).permutation is not None
 
 
 @lru_cache(maxsize=256)

@@ -16,7 +16,7 @@ from quantum_db.circuits.circuit import Circuit
 from quantum_db.circuits.observables import PauliString
 from quantum_db.errors import CircuitError
 from quantum_db.simulation.memory import check_memory
-from quantum_db.simulation.program import Bank, Layer, Permutation, Program, TwoQubit, compile_program
+from quantum_db.simulation.program import Bank, Layer, Permutation, Program, TwoQubit, compile_program, index_arrays
 
 REAL_OF = {torch.complex64: torch.float32, torch.complex128: torch.float64}
 COMPLEX_OF = {real: complex_ for complex_, real in REAL_OF.items()}
@@ -43,15 +43,17 @@ def _constants(circuit: Circuit, arity: int, dtype: torch.dtype, device: torch.d
     def matrices(items: list[np.ndarray]) -> Tensor:
         return torch.as_tensor(np.stack(items), dtype=dtype, device=device)
 
-    # slot -1 (no slot) points at the last column, a constant zero appended to the values
-    return _Constants(
-        matrices(bank.constant),
-        matrices(bank.cosine),
-        matrices(bank.sine),
-        torch.as_tensor(bank.slot, device=device),
-        torch.as_tensor(bank.scale, dtype=real, device=device),
-        torch.as_tensor(bank.offset, dtype=real, device=device),
-    )
+    # Kept for later calls, so never inference tensors, which a later backward pass could not use.
+    # Slot -1 (no slot) points at the last column, a constant zero appended to the values.
+    with torch.inference_mode(False):
+        return _Constants(
+            matrices(bank.constant),
+            matrices(bank.cosine),
+            matrices(bank.sine),
+            torch.as_tensor(bank.slot, device=device),
+            torch.as_tensor(bank.scale, dtype=real, device=device),
+            torch.as_tensor(bank.offset, dtype=real, device=device),
+        )
 
 
 def _matrices(constants: _Constants, values: Tensor) -> Tensor:
@@ -167,6 +169,13 @@ def _as_rows(name: str, values: Tensor, width: int) -> Tensor:
     return rows[:, :width]
 
 
+def _check_initial(states: Tensor, rows: int, amplitudes: int) -> None:
+    if states.ndim != 2 or states.shape[1] != amplitudes or len(states) not in (1, rows):
+        raise CircuitError(
+            f"initial states must have shape (rows, {amplitudes}) with 1 or {rows} row(s), got {tuple(states.shape)}"
+        )
+
+
 def simulate(
     circuit: Circuit, weights: Tensor, features: Tensor | None = None, initial_states: Tensor | None = None
 ) -> Tensor:
@@ -180,15 +189,19 @@ def simulate(
         raise CircuitError(f"weights must be float32 or float64, got {weights.dtype}")
     weights = _as_rows("weights", weights, circuit.n_weights)
     if features is None:
-        features = weights.new_zeros(len(initial_states) if initial_states is not None else 1, 0)
+        features = weights.new_zeros(1 if initial_states is None else max(len(initial_states), 1), 0)
     features = _as_rows("features", features, circuit.n_features).to(weights.dtype)
     if len(weights) != len(features) and 1 not in (len(weights), len(features)):
         raise CircuitError(f"{len(weights)} rows of weights do not match {len(features)} rows of features")
-    if initial_states is not None and initial_states.shape[1] != 2**circuit.n_qubits:
-        raise CircuitError(f"initial states must have {2**circuit.n_qubits} amplitudes, got {initial_states.shape[1]}")
+    rows, dtype = max(len(weights), len(features)), COMPLEX_OF[weights.dtype]
+    if initial_states is not None:
+        _check_initial(initial_states, rows, 2**circuit.n_qubits)
+    # before the circuit is prepared, which takes memory of the order of a state itself
+    check_memory(circuit.n_qubits, rows, dtype.itemsize, 0, weights.device, index_arrays(circuit))
     run = _Run(circuit, weights, features)
     grad = torch.is_grad_enabled() and (weights.requires_grad or features.requires_grad)
-    check_memory(circuit.n_qubits, run.rows, run.dtype.itemsize, len(run.program.steps) if grad else 0, weights.device)
+    if grad:
+        check_memory(circuit.n_qubits, rows, dtype.itemsize, len(run.program.steps), weights.device)
     state, done = run.start(initial_states)
     for step in run.program.steps[done:]:
         state = run.apply(state, step)

@@ -107,9 +107,14 @@ def slot_text(slot: Slot) -> str:
 def _cell(operation: Operation) -> Cell:
     slot = operation.slot
     kind: Kind = "fixed" if slot is None else slot.kind
-    angle = "" if operation.angle is None else angle_text(operation.angle) if slot is None else slot_text(slot)
-    marks = _marks(operation.gate, operation.wires, angle)
+    marks = _marks(operation.gate, operation.wires, _angle(operation))
     return Cell(tuple(sorted(marks, key=lambda mark: mark.wire)), kind)
+
+
+def _angle(operation: Operation) -> str:
+    if operation.angle is None:
+        return ""
+    return angle_text(operation.angle) if isinstance(operation.angle, float) else slot_text(operation.angle)
 
 
 def _marks(name: str, wires: tuple[int, ...], angle: str) -> tuple[Mark, ...]:

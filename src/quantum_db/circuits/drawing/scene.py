@@ -188,9 +188,9 @@ def _mark(mark: Mark, x: float, y: float, width: float, paint: _Paint) -> list[S
     if mark.name == "●":
         return [Disc(x, y, _DOT, paint.edge, paint.edge)]
     if mark.name == "⊕":
-        arms = (Line(((x - _TARGET, y), (x + _TARGET, y)), paint.edge, 1.6),)
-        arms += (Line(((x, y - _TARGET), (x, y + _TARGET)), paint.edge, 1.6),)
-        return [Disc(x, y, _TARGET, "#ffffff", paint.edge), *arms]
+        across = Line(((x - _TARGET, y), (x + _TARGET, y)), paint.edge, 1.6)
+        down = Line(((x, y - _TARGET), (x, y + _TARGET)), paint.edge, 1.6)
+        return [Disc(x, y, _TARGET, "#ffffff", paint.edge), across, down]
     if mark.name == "×":
         ends = ((x - _CROSS, y - _CROSS), (x + _CROSS, y + _CROSS))
         other = ((x - _CROSS, y + _CROSS), (x + _CROSS, y - _CROSS))

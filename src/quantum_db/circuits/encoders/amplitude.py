@@ -72,13 +72,13 @@ class AmplitudeEncoder(Encoder):
     def states(self, features: npt.ArrayLike) -> ComplexArray:
         """The normalised states, complex128 (rows, 2^n)."""
         array = self.checked(features)
+        # dividing the real numbers by the largest one first keeps tiny and huge vectors from under- and overflowing
+        array = array / np.max(np.abs(array), axis=1, keepdims=True)
         if self.complex_amplitudes:
             half = self.n_features // 2
             amplitudes = array[:, :half] + 1j * array[:, half:]
         else:
             amplitudes = array.astype(np.complex128)
-        # dividing by the largest entry first keeps tiny and huge vectors from under- and overflowing
-        amplitudes = amplitudes / np.max(np.abs(amplitudes), axis=1, keepdims=True)
         padded = np.zeros((len(array), 2**self.n_qubits), dtype=np.complex128)
         padded[:, : amplitudes.shape[1]] = amplitudes
         return np.asarray(padded / np.linalg.norm(padded, axis=1, keepdims=True), dtype=np.complex128)
