@@ -97,7 +97,9 @@ def _default_of(field: dataclasses.Field[Any]) -> Any:
 
 
 def _help_of(field: dataclasses.Field[Any], default: Any) -> str:
-    text = str(field.metadata.get("help", "")).strip().rstrip(".").replace("%", "%%")
+    text = str(field.metadata.get("help", "")).strip().replace("%", "%%")
+    if text.endswith(".") and not text.endswith(".."):
+        text = text[:-1]
     if default is dataclasses.MISSING:
         note = "required"
     elif default is None or default == "":

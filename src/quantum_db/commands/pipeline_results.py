@@ -1,0 +1,159 @@
+"""What a finished pipeline left behind, put where people find it, and said in a few lines."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from quantum_db.errors import DeploymentError
+from quantum_db.files import new_directory, read_json, write_json, write_text
+from quantum_db.reporting.inline_svg import Html
+from quantum_db.reporting.page import Section, Tone, badge, callout, facts, page, table, tiles
+from quantum_db.stages.gate import decide
+
+REPORTS = {
+    "preprocess": "Data: what was read, cleaned and split",
+    "quantum-encode": "Encoding: the circuit and what it costs",
+    "train": "Training: loss curve and configuration",
+    "evaluate": "Evaluation: confusion matrix and classical baselines",
+    "deploy": "Deployment: decision and smoke test",
+}
+
+
+def collect(run: Mapping[str, Any], parameters: Mapping[str, Any], output: Path) -> dict[str, Any]:
+    """Lay out the artifacts of a run below `output` and return its result.
+
+    Written: model/, evaluation.json, deployment.json and report/ with index.html; each replaces that of an earlier
+    run. The result has accuracy, accuracy_low, accuracy_high, best_baseline, best_baseline_accuracy, deployed, reason,
+    and the paths model and report. Raises DeploymentError when the gate let the model pass but nothing was deployed.
+    """
+    folder = Path(run["folder"])
+    evaluation = read_json(folder / "evaluate" / "evaluation" / "evaluation.json")
+    deployment = _deployment(run, parameters, folder, evaluation)
+    with new_directory(output / "model") as model:
+        shutil.copytree(folder / "train" / "model", model, dirs_exist_ok=True)
+    write_json(output / "evaluation.json", evaluation)
+    write_json(output / "deployment.json", deployment)
+    with new_directory(output / "report") as report:
+        _write_reports(report, folder, evaluation, deployment, parameters)
+    return {
+        **{name: evaluation[name] for name in ("accuracy", "accuracy_low", "accuracy_high")},
+        **{name: evaluation[name] for name in ("best_baseline", "best_baseline_accuracy")},
+        "deployed": deployment["deployed"],
+        "reason": deployment["reason"],
+        "model": str(output / "model"),
+        "report": str(output / "report" / "index.html"),
+    }
+
+
+def summary(result: Mapping[str, Any], output: Path) -> str:
+    """Return the result for people: what came out, the decision, and how to open what was written."""
+    evaluation = read_json(output / "evaluation.json")
+    deployment = read_json(output / "deployment.json")
+    model, store = _shown(output / "model"), output / "mlflow.db"
+    decision = "deployed" if result["deployed"] else "not deployed"
+    if result["deployed"]:
+        decision += f" as version {deployment['version']}, alias champion"
+    return "\n".join(
+        [
+            "",
+            f"Accuracy   {_accuracy(evaluation)} on {evaluation['n_test']} test samples",
+            f"Baseline   {result['best_baseline_accuracy']:.1%} with {result['best_baseline']}, the best classical one",
+            f"           {evaluation['sentence']}",
+            f"Decision   {decision}",
+            f"           {result['reason']}",
+            "",
+            f"Report     {_shown(Path(result['report']))}",
+            "             open it in a browser",
+            f"Model      {model}",
+            f"             qstore serve --model {model}",
+            f"MLflow     {_shown(store)}",
+            f"             mlflow ui --backend-store-uri sqlite:///{_shown(store)}",
+            f"Log        {_shown(output / 'pipeline.log')}",
+        ]
+    )
+
+
+def _deployment(
+    run: Mapping[str, Any], parameters: Mapping[str, Any], folder: Path, evaluation: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What the deploy stage reports, or why it did not run."""
+    decision = decide(dict(evaluation), parameters["threshold"], parameters["require_better"])
+    if any(task["name"] == "deploy" for task in run["tasks"]):
+        deployment: dict[str, Any] = read_json(folder / "deploy" / "deployment" / "deployment.json")
+        return deployment
+    if decision.promote:
+        raise DeploymentError(
+            f"the gate let the model pass ({decision.reason}), but the stage deploy was not run; the condition of the "
+            "compiled pipeline was not understood by the local runner. Compile it again: qstore pipeline compile"
+        )
+    return {
+        "schema_version": 1,
+        "deployed": False,
+        "reason": decision.reason,
+        "threshold": parameters["threshold"],
+        "accuracy": evaluation["accuracy"],
+        "version": None,
+    }
+
+
+def _write_reports(
+    report: Path,
+    folder: Path,
+    evaluation: Mapping[str, Any],
+    deployment: Mapping[str, Any],
+    parameters: Mapping[str, Any],
+) -> None:
+    links = []
+    for stage, title in REPORTS.items():
+        source = folder / stage / "report_html"
+        if source.is_file():
+            shutil.copyfile(source, report / f"{stage}.html")
+            links.append((Html(f'<a href="{stage}.html">{stage}</a>'), title))
+    write_text(report / "index.html", _index(evaluation, deployment, parameters, links))
+
+
+def _index(
+    evaluation: Mapping[str, Any],
+    deployment: Mapping[str, Any],
+    parameters: Mapping[str, Any],
+    links: list[tuple[Html, str]],
+) -> str:
+    deployed = bool(deployment["deployed"])
+    tone: Tone = "good" if deployed else "neutral"
+    numbers = {
+        "accuracy": f"{evaluation['accuracy']:.1%}",
+        "95 % interval": f"{evaluation['accuracy_low']:.1%} to {evaluation['accuracy_high']:.1%}",
+        f"best baseline: {evaluation['best_baseline']}": f"{evaluation['best_baseline_accuracy']:.1%}",
+        "decision": badge("deployed" if deployed else "not deployed", tone),
+    }
+    baselines = [
+        (row["name"], f"{row['accuracy']:.1%}", f"{row['accuracy_low']:.1%} to {row['accuracy_high']:.1%}")
+        for row in evaluation["baselines"]
+    ]
+    model = ("this model", numbers["accuracy"], numbers["95 % interval"])
+    return page(
+        f"Training on {parameters['dataset']}",
+        [
+            Section("", tiles(numbers) + callout(deployment["reason"], tone)),
+            Section(
+                "Beside classical models",
+                table(("model", "accuracy", "95 % interval"), [model, *baselines], evaluation["sentence"]),
+            ),
+            Section("Reports of the stages", table(("stage", "what it shows"), links)),
+            Section("How it was run", facts({name: str(value) for name, value in parameters.items()})),
+        ],
+    )
+
+
+def _accuracy(evaluation: Mapping[str, Any]) -> str:
+    low, high = evaluation["accuracy_low"], evaluation["accuracy_high"]
+    return f"{evaluation['accuracy']:.1%} (95 % interval {low:.1%} to {high:.1%})"
+
+
+def _shown(path: Path) -> str:
+    """The path relative to the working directory where that is shorter to read."""
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
