@@ -30,6 +30,8 @@ from quantum_db.errors import StageInputError
 from quantum_db.files import write_text
 from quantum_db.seeding import check_seed
 
+_NAMES_SHOWN = 20
+
 
 @dataclass(frozen=True)
 class PreprocessSpec:
@@ -214,22 +216,22 @@ def _sentence(report: PreprocessReport) -> str:
 def _cleaning_facts(report: PreprocessReport) -> Mapping[str, str | int]:
     found = report.cleaning
     rows = ", ".join(map(str, found.missing_rows)) + (", ..." if found.missing_count > len(found.missing_rows) else "")
+    fate = ", dropped" if found.duplicates_dropped else ", kept"
     return {
         "rows read": found.rows_read,
         "rows with missing values, dropped": f"{found.missing_count}" + (f" (rows {rows})" if rows else ""),
-        "repeated rows": f"{found.duplicate_count}, {'dropped' if found.duplicates_dropped else 'kept'}",
+        "repeated rows": f"{found.duplicate_count}{fate if found.duplicate_count else ''}",
         "rows whose features occur with another label too": found.contradictory_count,
         "rows used": found.rows_kept,
     }
 
 
 def _preprocessing_facts(report: PreprocessReport) -> Mapping[str, str | int]:
-    dropped = f"{len(report.dropped_features)}"
-    if report.dropped_features:
-        dropped += f" ({', '.join(report.dropped_features)})"
+    names = report.dropped_features
+    shown = ", ".join(names[:_NAMES_SHOWN]) + (", ..." if len(names) > _NAMES_SHOWN else "")
     return {
         "raw features": report.n_features_raw,
-        "constant features, dropped": dropped,
+        "constant features, dropped": f"{len(names)} ({shown})" if names else 0,
         "scaling": report.scaling,
         "features": report.n_features,
         "test values outside the training range, clipped": report.n_clipped_test,
