@@ -23,13 +23,15 @@ def deploy(
     Args:
         model: The trained model.
         evaluation: The results of the evaluation.
-        deployment: What was registered, as deployment.json.
-        metrics: Latency of the smoke test.
-        report_html: The decision and the smoke test.
         threshold: Least accuracy on the test split.
         require_better: Refuse also when the model is not significantly better than the best classical baseline.
         registered_name: Name of the model in MLflow's registry.
         tracking_uri: MLflow store; without one, MLFLOW_TRACKING_URI or a file beside the deployment.
+
+    Returns:
+        deployment: What was registered, as deployment.json.
+        metrics: Latency of the smoke test.
+        report_html: The decision and the smoke test.
     """
     from pathlib import Path
 

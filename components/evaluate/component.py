@@ -22,12 +22,14 @@ def evaluate(
     Args:
         model: The trained model.
         encoded_data: Both splits as values of circuit slots.
+        seed: Seed of the bootstrap and of the baselines.
+        bootstrap_samples: Number of resamples for the intervals.
+
+    Returns:
         evaluation: All results, as evaluation.json with the predictions.
         metrics: Accuracy with its 95 % interval, F1, and the best baseline's accuracy.
         classification_metrics: Confusion matrix; for two classes the ROC curve too.
         report_html: Results as tables and charts.
-        seed: Seed of the bootstrap and of the baselines.
-        bootstrap_samples: Number of resamples for the intervals.
     """
     import json
     from pathlib import Path

@@ -20,7 +20,7 @@ def gate(evaluation: Input[Artifact], threshold: float, require_better: bool = F
         require_better: Refuse also when the model is not significantly better than the best classical baseline.
 
     Returns:
-        True when the model may be deployed.
+        Output: True when the model may be deployed.
     """
     import json
     import logging

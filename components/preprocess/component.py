@@ -26,10 +26,6 @@ def preprocess(
 
     Args:
         dataset: Source of the data, for example builtin:digits.
-        train_data: The training split.
-        test_data: The test split.
-        metrics: Sizes of the splits.
-        report_html: What was found and what was changed.
         seed: Seed of the split.
         test_fraction: Part of the samples that is held back for evaluation.
         scaling: minmax, standard or none.
@@ -38,6 +34,12 @@ def preprocess(
         missing: What to do with rows that have missing values, refuse or drop.
         constant_features: What to do with features that never change, drop or refuse.
         duplicates: What to do with repeated rows, keep or drop.
+
+    Returns:
+        train_data: The training split.
+        test_data: The test split.
+        metrics: Sizes of the splits.
+        report_html: What was found and what was changed.
     """
     from pathlib import Path
 

@@ -21,11 +21,13 @@ def quantum_encode(
     Args:
         train_data: The training split.
         test_data: The test split.
+        model_config: The training configuration as JSON; what it leaves out has its default.
+        seed: Seed of the run.
+
+    Returns:
         encoded_data: Both splits as values of circuit slots, with the encoder's description.
         metrics: Width, depth and gate counts of the circuit.
         report_html: The circuit as a drawing, with its statistics.
-        model_config: The training configuration as JSON; what it leaves out has its default.
-        seed: Seed of the run.
     """
     from pathlib import Path
 

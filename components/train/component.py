@@ -24,9 +24,6 @@ def train(
 
     Args:
         encoded_data: Both splits as values of circuit slots.
-        model: The trained model.
-        metrics: Loss and accuracy on the training split, parameters, seconds.
-        report_html: Loss curve, circuit drawing and configuration.
         model_config: The training configuration as JSON; what it leaves out has its default.
         qpu_target: What runs the circuits.
         seed: Seed of the run.
@@ -34,6 +31,11 @@ def train(
         tracking_uri: MLflow store; without one, MLFLOW_TRACKING_URI or a file beside the model.
         run_id: Name of the run in checkpoints and in MLflow.
         resume: Go on from the checkpoints of this run if there are some.
+
+    Returns:
+        model: The trained model.
+        metrics: Loss and accuracy on the training split, parameters, seconds.
+        report_html: Loss curve, circuit drawing and configuration.
     """
     from pathlib import Path
 

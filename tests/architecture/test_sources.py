@@ -69,7 +69,9 @@ def test_every_option_is_read_outside_its_own_class(file: Path, node: ast.ClassD
     fields = {
         item.target.id
         for item in node.body
-        if isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name) and "ClassVar" not in ast.unparse(item)
+        if isinstance(item, ast.AnnAssign)
+        and isinstance(item.target, ast.Name)
+        and not ast.unparse(item.annotation).startswith(("ClassVar", "InitVar"))
     }
     assert fields
     dead = fields - attributes_read(node, file)

@@ -119,16 +119,11 @@ def _model_config(given: str) -> str:
 
 
 def _checked_config(text: str, qpu_target: str) -> str:
-    """Return the configuration as JSON on one line, after the same checks that the stages make."""
-    try:
-        values = json.loads(text)
-    except ValueError as error:
-        raise ConfigurationError(
-            f"--model-config is not JSON ({error}); give an object like '{{\"epochs\": 30}}'"
-        ) from error
-    if not isinstance(values, dict):
-        raise ConfigurationError(f"--model-config is a JSON {type(values).__name__}; give an object")
-    return json.dumps(values, sort_keys=True)
+    """Return the settings as JSON on one line, after the checks that the stages make too."""
+    from quantum_db.training.config import QuantumTrainingConfig
+
+    QuantumTrainingConfig.from_json(text).replace(qpu_target=qpu_target)
+    return json.dumps(json.loads(text), sort_keys=True)
 
 
 def _print_plan(parameters: dict[str, Any], output: Path, checkout: Path) -> None:
