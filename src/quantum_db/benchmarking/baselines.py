@@ -24,6 +24,7 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from quantum_db.errors import ConfigurationError, StageInputError
 from quantum_db.seeding import numpy_generator
@@ -82,7 +83,9 @@ def fit_baselines(
     folds = _folds(train_labels[rows], state)
     width = hidden_width(train_values.shape[1], int(np.unique(train_labels).size), parameter_count)
     families = _families(train_values.shape[1], width, state)
-    return tuple(_fit(family, train_values, train_labels, test_values, rows, folds) for family in families)
+    # One thread: these matrices are small, and sums split over threads would depend on how many there are.
+    with threadpool_limits(limits=1):
+        return tuple(_fit(family, train_values, train_labels, test_values, rows, folds) for family in families)
 
 
 def hidden_width(n_features: int, n_classes: int, parameter_count: int) -> int:

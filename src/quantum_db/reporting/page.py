@@ -15,7 +15,8 @@ from html import escape
 from typing import Literal
 
 from quantum_db.errors import ConfigurationError
-from quantum_db.reporting.inline_svg import Html, inline_svg
+from quantum_db.reporting.inline_svg import Html as Html
+from quantum_db.reporting.inline_svg import inline_svg
 from quantum_db.reporting.stylesheet import STYLESHEET
 
 Tone = Literal["good", "bad", "neutral"]
@@ -23,7 +24,8 @@ Cell = str | int | float | bool | None
 
 _TONES = ("good", "bad", "neutral")
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
-_NUMBER = re.compile(r"[<>≈]?\s*[-−+]?\$?\d[\d.,\u202f\u00a0]*(\s?(%|ms|s|GiB|MiB|kB|points?))?")
+_DIGITS = r"\$?\d[\d.,\u202f\u00a0]*"
+_NUMBER = re.compile(rf"[<>≈]?\s*[-−+]?{_DIGITS}(\s?[–:]\s?{_DIGITS})?(\s?(%|ms|s|GiB|MiB|kB|points?))?")
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ def facts(values: Mapping[str, Cell]) -> Html:
 
 
 def table(headers: Sequence[str], rows: Sequence[Sequence[Cell]], caption: str = "") -> Html:
-    """Return a table; columns of numbers are right-aligned, the first cell of a row is its header.
+    """Return a table; the first cell of a row is its header, later columns of numbers are right-aligned.
 
     Raises ConfigurationError when a row has another length than `headers`.
     """
@@ -88,7 +90,9 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[Cell]], caption: str =
                 f"row {number} of a table has {len(row)} cells and the table has {len(headers)} headers; "
                 "give one cell per header"
             )
-    numeric = [bool(rows) and all(_is_number(row[column]) for row in rows) for column in range(len(headers))]
+    numeric = [
+        column > 0 and bool(rows) and all(_is_number(row[column]) for row in rows) for column in range(len(headers))
+    ]
     head = "".join(
         f'<th scope="col"{_alignment(is_number)}>{_text(header)}</th>'
         for header, is_number in zip(headers, numeric, strict=True)
@@ -99,7 +103,7 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[Cell]], caption: str =
 
 
 def figure(svg: str, caption: str) -> Html:
-    """Return an SVG drawing with its caption, which is also its label for screen readers.
+    """Return an SVG drawing with its caption, which is also its label for screen readers; it shrinks with the window.
 
     Raises StageInputError when `svg` is not an SVG document or refers to something outside itself.
     """
@@ -119,7 +123,7 @@ def _section(number: int, section: Section) -> str:
 
 
 def _row(row: Sequence[Cell], numeric: Sequence[bool]) -> str:
-    first = f'<th scope="row"{_alignment(numeric[0])}>{_text(row[0])}</th>' if row else ""
+    first = f'<th scope="row">{_text(row[0])}</th>' if row else ""
     rest = zip(row[1:], numeric[1:], strict=True)
     return first + "".join(f"<td{_alignment(is_number)}>{_text(cell)}</td>" for cell, is_number in rest)
 

@@ -33,7 +33,7 @@ p { margin: 0 0 0.9rem; max-width: 46rem; }
 .badge.good { color: var(--good); background: var(--good-ground); }
 .badge.bad { color: var(--bad); background: var(--bad-ground); }
 .tiles { display: grid; gap: 0.75rem; margin: 0 0 1.25rem;
-  grid-template-columns: repeat(auto-fit, minmax(11rem, 1fr)); }
+  grid-template-columns: repeat(auto-fit, minmax(9.5rem, 1fr)); }
 .tiles div { display: flex; flex-direction: column-reverse; justify-content: flex-end; padding: 0.8rem 1rem;
   background: var(--panel); border-radius: 6px; }
 .tiles dt { color: var(--soft); font-size: 0.88rem; }
@@ -48,6 +48,7 @@ thead th { color: var(--soft); font-weight: 600; font-size: 0.88rem; border-bott
   vertical-align: bottom; }
 tbody th { font-weight: 600; }
 .number { text-align: right; }
+td.number { white-space: nowrap; }
 .facts { width: auto; min-width: min(100%, 30rem); }
 .facts th { color: var(--soft); font-weight: 500; padding-right: 2rem; white-space: nowrap; }
 .facts td { overflow-wrap: anywhere; }
