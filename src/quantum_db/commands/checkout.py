@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -61,10 +63,13 @@ def _interrupt(signal_number: int, frame: object) -> None:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """Interrupt the group of `process`, and kill what is left of it after ten seconds."""
-    os.killpg(process.pid, signal.SIGINT)
-    try:
-        process.wait(timeout=_PATIENCE_S)
-    except subprocess.TimeoutExpired:
+    """Interrupt the group of `process`, wait for all of it, and kill what is left after ten seconds."""
+    deadline = time.monotonic() + _PATIENCE_S
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGINT)
+        while time.monotonic() < deadline:
+            process.poll()
+            os.killpg(process.pid, 0)
+            time.sleep(0.05)
         os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+    process.wait()

@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from quantum_db.stages.gate import decide
+
 from quantum_db.errors import DeploymentError
 from quantum_db.files import new_directory, read_json, write_json, write_text
 from quantum_db.reporting.inline_svg import Html
 from quantum_db.reporting.page import Section, Tone, badge, callout, facts, page, table, tiles
-from quantum_db.stages.gate import decide
 
 REPORTS = {
     "preprocess": "Data: what was read, cleaned and split",

@@ -1,0 +1,263 @@
+"""The command line: help, exit codes, one clear line for every error, and nothing started on bad input."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from quantum_db import cli
+from quantum_db.commands.checkout import find_checkout
+from quantum_db.commands.pipeline_run import PipelineRunOptions, checked_parameters, short_name
+from quantum_db.commands.stage import load_stage
+from quantum_db.errors import ConfigurationError, StageInputError
+from quantum_db.stages import STAGES
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def run(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    """Call qstore as a process."""
+    command = [sys.executable, "-m", "quantum_db.cli", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, check=False)
+
+
+@pytest.mark.parametrize("option", ["-h", "--help"])
+def test_help_names_every_command(option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main([option]) == 0
+    text = capsys.readouterr().out
+    for command in ("pipeline run", "pipeline compile", "stage NAME", "serve", "datasets", "version"):
+        assert f"\n  {command} " in text
+
+
+def test_without_a_command_help_goes_to_stderr_and_the_exit_code_is_two(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main([]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("usage: qstore")
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["version"]) == 0
+    assert capsys.readouterr().out.startswith("qstore 0.")
+
+
+def test_datasets_lists_the_bundled_ones(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["datasets"]) == 0
+    assert {"builtin:digits", "builtin:iris"} <= set(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize("stage", STAGES.rows)
+def test_every_stage_has_its_help(stage: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["stage", stage, "--help"])
+    assert ended.value.code == 0
+    text = capsys.readouterr().out
+    _, spec_class = load_stage(stage)
+    assert f"usage: qstore stage {stage}" in text
+    assert "examples:\n  qstore stage" in text
+    assert all(f"--{name.replace('_', '-')}" in text for name in spec_class.__dataclass_fields__)
+
+
+@pytest.mark.parametrize("command", ["serve", "datasets", "version", "pipeline", "stage"])
+def test_every_command_has_its_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    try:
+        code = cli.main([command, "--help"])
+    except SystemExit as ended:
+        code = ended.code
+    assert code == 0
+    assert f"usage: qstore {command}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["sage"], "unknown command 'sage'; known: datasets, pipeline, serve, stage, version"),
+        (["--verbose", "version"], "unknown option '--verbose' before the command"),
+        (["--log-level", "loud", "version"], "--log-level is 'loud'; choose one of: debug, info"),
+        (["stage", "trian"], "unknown stage 'trian'; known: deploy, evaluate"),
+        (["stage", "train"], "required: --encoded-data, --model; see: qstore stage train --help"),
+        (
+            ["stage", "preprocess", "--dataset", "builtin:nope", "--train-data", "a", "--test-data", "b"],
+            "'builtin:nope'",
+        ),
+        (["pipeline", "walk"], "known: pipeline compile, pipeline run"),
+        (["pipeline", "run", "--dataset", "builtin:nope"], "unknown data source 'builtin:nope'"),
+        (["pipeline", "run", "--dataset", "no/such.csv"], "no/such.csv"),
+        (["pipeline", "run", "--model-config", "{"], "not JSON"),
+        (["pipeline", "run", "--model-config", "[1]"], "must be a JSON object"),
+        (["pipeline", "run", "--model-config", '{"n_qubit": 4}'], "unknown setting 'n_qubit'; known:"),
+        (["pipeline", "run", "--model-config", '{"optimizer": "sgdd"}'], "unknown optimizer 'sgdd'; known:"),
+        (["pipeline", "run", "--model-config", "@no-such-file.json"], "names the file no-such-file.json"),
+        (["pipeline", "run", "--qpu-target", "aria-9"], "'aria-9'; known: "),
+        (["pipeline", "run", "--threshold", "95"], "an accuracy is between 0 and 1"),
+        (["pipeline", "run", "--threshold", "nan"], "an accuracy is between 0 and 1"),
+        (["pipeline", "run", "--seed", "-1"], "seed must be an integer from 0"),
+        (["pipeline", "run", "--n-components", "-2"], "--n-components is -2"),
+        (["pipeline", "run", "--registered-name", " "], "--registered-name is empty"),
+        (["pipeline", "run", "--project", "no-such-folder"], "--project no-such-folder is no Q-Store checkout"),
+    ],
+)
+def test_wrong_input_is_one_line_and_exit_code_two(
+    arguments: list[str],
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(arguments) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("error: ")
+    assert message in err
+    assert err.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_debug_shows_where_an_error_came_from(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["pipeline", "run", "--dataset", "builtin:nope", "--debug"]) == 2
+    assert "Traceback (most recent call last):" in capsys.readouterr().err
+
+
+def test_an_operating_system_error_is_one_line_and_exit_code_one(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["pipeline", "run", "--output", os.devnull + "/below"]) == 1
+    assert capsys.readouterr().err.startswith("error: [Errno")
+
+
+def test_a_stage_prints_its_report_as_json(tmp_path: Path) -> None:
+    done = run(
+        "stage", "preprocess", "--dataset", "builtin:iris", "--train-data", "train", "--test-data", "test", cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["n_train"] == 120
+    assert (tmp_path / "train" / "manifest.json").is_file()
+
+
+def test_dry_run_says_what_would_be_run_and_writes_nothing(tmp_path: Path) -> None:
+    config = tmp_path / "model.json"
+    config.write_text('{\n  "n_qubits": 4\n}\n')
+    done = run("pipeline", "run", "--dry-run", "--model-config", f"@{config}", "--output", "out dir", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    plan = dict(line.split(maxsplit=1) for line in done.stdout.splitlines())
+    assert plan["model_config"] == '{"n_qubits": 4}'
+    assert plan["output"] == str(tmp_path / "out dir")
+    assert plan["tracking_uri"] == f"sqlite:///{tmp_path / 'out dir' / 'mlflow.db'}"
+    assert plan["pipeline"] == str(ROOT / "pipelines" / "compiled" / "training.yaml")
+    assert list(tmp_path.iterdir()) == [config]
+
+
+def test_paths_of_data_are_absolute_before_another_process_sees_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("flowers.csv").write_text("a,label\n1,x\n2,y\n")
+    parameters = checked_parameters(PipelineRunOptions(dataset="flowers.csv"))
+    assert parameters["dataset"].endswith(str(tmp_path / "flowers.csv"))
+    assert short_name(parameters["dataset"]) == "flowers"
+    with pytest.raises(StageInputError):
+        checked_parameters(PipelineRunOptions(dataset="trees.csv"))
+
+
+@pytest.mark.parametrize(
+    ("dataset", "name"),
+    [("builtin:digits", "digits"), ("csv:/data/a.b.csv", "a"), ("s3://bucket/folder/", "folder"), ("images:/", "data")],
+)
+def test_the_output_folder_is_named_after_the_data(dataset: str, name: str) -> None:
+    assert short_name(dataset) == name
+
+
+def test_the_checkout_is_found_from_below_and_from_outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT / "tests")
+    assert find_checkout(None) == ROOT
+    monkeypatch.chdir(tmp_path)
+    assert find_checkout(None) == ROOT
+    (tmp_path / "pipelines").mkdir()
+    (tmp_path / "pipelines" / "local_run.py").touch()
+    assert find_checkout(None) == tmp_path
+    with pytest.raises(ConfigurationError, match="is no Q-Store checkout"):
+        find_checkout(tmp_path / "pipelines")
+
+
+def test_compile_writes_where_it_is_told(tmp_path: Path) -> None:
+    done = run("pipeline", "compile", "--output", "yaml", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "pipelineInfo" in (tmp_path / "yaml" / "training.yaml").read_text()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupting_ends_the_whole_run_with_exit_code_130(
+    number: int, tmp_path: Path, checkout_that: Callable
+) -> None:
+    checkout = checkout_that("import time\nopen('started', 'w').close()\ntime.sleep(60)")
+    command = [sys.executable, "-m", "quantum_db.cli", "pipeline", "run", "--project", str(checkout)]
+    process = subprocess.Popen([*command, "--output", "out"], cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    while not (checkout / "started").exists():
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.05)
+    process.send_signal(number)
+    assert process.wait(timeout=20) == 130
+    assert process.communicate()[1].splitlines()[-1] == "interrupted"
+    with pytest.raises(ProcessLookupError):
+        os.killpg(int((checkout / "group").read_text()), 0)
+
+
+def test_a_runner_that_cannot_report_is_an_error_with_a_hint(tmp_path: Path, checkout_that: Callable) -> None:
+    checkout = checkout_that("raise SystemExit(3)")
+    done = run("pipeline", "run", "--project", str(checkout), "--output", "out", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "ended with exit code 3 before it could report" in done.stderr
+    assert "pip install 'quantum-db[pipelines]'" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "message"),
+    [
+        (
+            {"type": "quantum_db.errors.StoreError", "message": "model.json is corrupt"},
+            2,
+            "error: train: model.json is",
+        ),
+        ({"type": "quantum_db.errors.BackendError", "message": "down"}, 1, "error: train: down"),
+        ({"type": "quantum_db.tracking.tracker.TrackingError", "message": "away"}, 1, "error: train: away"),
+        (
+            {"type": "ValueError", "message": "bad"},
+            1,
+            "    epoch 3\nerror: train: ValueError: bad; the whole output",
+        ),
+        (None, 1, "    epoch 3\nerror: train: its process ended without an error message; the whole output"),
+    ],
+)
+def test_the_error_of_a_stage_comes_out_with_its_message_and_code(
+    error: dict[str, str] | None, code: int, message: str, tmp_path: Path, checkout_that: Callable
+) -> None:
+    report = {"status": "failed", "failed_task": "train", "error": error, "last_lines": ["epoch 3"], "tasks": []}
+    checkout = checkout_that(
+        f"import pathlib, sys\nout = pathlib.Path(sys.argv[2])\n(out / 'run.json').write_text({json.dumps(report)!r})\n"
+        "raise SystemExit(1)"
+    )
+    done = run("pipeline", "run", "--project", str(checkout), "--output", "out", cwd=tmp_path)
+    assert done.returncode == code
+    assert done.stderr.startswith(message)
+    assert "Traceback" not in done.stderr
+
+
+@pytest.fixture
+def checkout_that(tmp_path: Path) -> Callable[[str], Path]:
+    """A checkout whose program for local runs is the given text."""
+
+    def make(program: str) -> Path:
+        folder = tmp_path / "checkout"
+        (folder / "pipelines").mkdir(parents=True)
+        first = "import os\nopen('group', 'w').write(str(os.getpgrp()))\n"
+        (folder / "pipelines" / "local_run.py").write_text(first + program + "\n")
+        return folder
+
+    return make
