@@ -1,6 +1,7 @@
 """Encoders: how the features of a sample enter a circuit."""
 
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any
 
 from quantum_db.circuits.encoders.encoder import Encoder
@@ -22,14 +23,12 @@ ENCODERS = Table(
 def encoder_from_spec(spec: Mapping[str, Any]) -> Encoder:
     """Make the encoder that `Encoder.spec()` described; raise ConfigurationError on an unknown name or option."""
     options = {key: value for key, value in spec.items() if key != "name"}
-    kind = ENCODERS.load(spec["name"])
+    kind = ENCODERS.load(str(spec.get("name", "")))
     try:
         encoder: Encoder = kind(**options)
     except TypeError as error:
-        known = ", ".join(kind.__dataclass_fields__)
-        raise ConfigurationError(
-            f"wrong options for the {spec['name']} encoder ({error}); it knows: {known}"
-        ) from error
+        known = ", ".join(option.name for option in fields(kind))
+        raise ConfigurationError(f"wrong options for the {kind.name} encoder ({error}); it knows: {known}") from error
     return encoder
 
 
