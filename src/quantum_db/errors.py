@@ -10,6 +10,7 @@ QStoreError
 ├── StageInputError           the data or artifacts given to a stage cannot be used (exit code 2)
 ├── StoreError                a checkpoint, model or record is missing, corrupt or of another run (exit code 2)
 ├── BackendError              a machine that runs circuits failed (exit code 1)
+├── TrainingError            training cannot go on, for example because the loss is no number (exit code 1)
 └── DeploymentError           a model passed its gate but could not be rolled out (exit code 1)
 """
 
@@ -54,6 +55,10 @@ class StoreError(QStoreError):
 
 class BackendError(QStoreError):
     """A machine that runs circuits, real or simulated, could not complete a batch."""
+
+
+class TrainingError(QStoreError):
+    """Training cannot go on; the last checkpoint is kept."""
 
 
 class DeploymentError(QStoreError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -62,3 +62,15 @@ def require_package(module: str, extra: str, purpose: str) -> Any:
             f"{purpose} needs the package {error.name!r}, which is not installed. "
             f"Install it with: pip install 'quantum-db[{extra}]'"
         ) from error
+
+
+def lazy_names(module: str, rows: Mapping[str, str]) -> Callable[[str], Any]:
+    """A module's `__getattr__` that imports the public names in `rows` (name -> "module:attribute") when asked for."""
+
+    def load(name: str) -> Any:
+        if name not in rows:
+            raise AttributeError(f"module {module!r} has no attribute {name!r}")
+        source, _, attribute = rows[name].partition(":")
+        return getattr(import_module(source), attribute)
+
+    return load

@@ -34,7 +34,8 @@ class Dataset:
 
     features: float64 (samples, features), finite; labels: int64 (samples,) in 0..n_classes-1; name: the source, for
     example "builtin:digits"; split: "train", "test" or "all"; preprocessing: the steps that led from the raw features
-    to these. Raises StageInputError when the parts do not fit together.
+    to these; raw_examples: a few raw rows of this split, float64 (rows, raw features), from which a served model can be
+    tried end to end. Raises StageInputError when the parts do not fit together.
     """
 
     features: NDArray[np.float64]
@@ -44,6 +45,7 @@ class Dataset:
     name: str
     split: str
     preprocessing: Preprocessing
+    raw_examples: NDArray[np.float64]
 
     def __post_init__(self) -> None:
         _check_arrays(self)
@@ -77,10 +79,11 @@ class Dataset:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 (hexadecimal) over shape and little-endian bytes of features and labels; no machine changes it."""
+        """SHA-256 (hexadecimal) over shape and little-endian bytes of the arrays; no machine changes it."""
         digest = hashlib.sha256(f"{self.n_samples}x{self.n_features}".encode())
         digest.update(np.ascontiguousarray(self.features, dtype="<f8").tobytes())
         digest.update(np.ascontiguousarray(self.labels, dtype="<i8").tobytes())
+        digest.update(np.ascontiguousarray(self.raw_examples, dtype="<f8").tobytes())
         return digest.hexdigest()
 
     def save(self, path: Path | str) -> Path:
@@ -96,6 +99,7 @@ class Dataset:
             "digest": self.digest,
         }
         tensors = {"features": np.ascontiguousarray(self.features), "labels": np.ascontiguousarray(self.labels)}
+        tensors["raw_examples"] = np.ascontiguousarray(self.raw_examples)
         with new_directory(path) as folder:
             write_bytes(folder / SAMPLES_FILE, save_tensors(tensors))
             write_json(folder / MANIFEST_FILE, manifest | {"manifest_digest": _manifest_digest(manifest)})
@@ -116,6 +120,7 @@ class Dataset:
                 name=manifest["name"],
                 split=manifest["split"],
                 preprocessing=Preprocessing.from_dict(manifest["preprocessing"]),
+                raw_examples=tensors["raw_examples"],
             )
         except (KeyError, TypeError, StageInputError) as error:
             raise _corrupt(folder, f"{type(error).__name__}: {error}") from error
@@ -139,6 +144,11 @@ def _check_arrays(dataset: Dataset) -> None:
         raise StageInputError(
             f"{name}: labels lie between {labels.min()} and {labels.max()}, but {dataset.n_classes} classes are named; "
             f"labels must lie between 0 and {dataset.n_classes - 1}"
+        )
+    if dataset.raw_examples.ndim != 2 or dataset.raw_examples.shape[1] != dataset.preprocessing.n_raw_features:
+        raise StageInputError(
+            f"{name}: raw examples must have the {dataset.preprocessing.n_raw_features} raw features, got the shape "
+            f"{dataset.raw_examples.shape}"
         )
     columns = [f"column {number}" for number in range(1, features.shape[1] + 1)]
     check_finite(features, columns, source=name)

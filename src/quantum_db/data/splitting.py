@@ -11,18 +11,20 @@ from quantum_db.seeding import numpy_generator
 Rows = NDArray[np.int64]
 
 
-def stratified_split(labels: NDArray[np.int64], test_fraction: float, seed: int) -> tuple[Rows, Rows]:
+def stratified_split(
+    labels: NDArray[np.int64], test_fraction: float, seed: int, purpose: str = "split"
+) -> tuple[Rows, Rows]:
     """Return the row numbers (training, test), each in a shuffled order.
 
-    labels: int64 (rows,). Each class gives `test_fraction` of its rows to the test split, to within one row, and has
-    at least one row in either split; the total is the rounded share of all rows as far as that allows (largest
-    remainder method). Raises StageInputError when the fraction is not between 0 and 1 or a class has a single row.
+    labels: int64 (rows,); `purpose` names the stream of random numbers. Each class gives `test_fraction` of its rows
+    to the test split, to within one row, and has at least one row in either split; the total is the rounded share of
+    all rows as far as that allows (largest remainder method). Raises StageInputError when the fraction is not between 0 and 1 or a class has a single row.
     """
     check_test_fraction(test_fraction)
     classes = _class_counts(labels, 2)
     counts = np.array(list(classes.values()))
     shares = np.clip(_apportion(counts * test_fraction, round(len(labels) * test_fraction)), 1, counts - 1)
-    generator = numpy_generator(seed, "data", "split")
+    generator = numpy_generator(seed, "data", purpose)
     training, test = [], []
     for label, share in zip(classes, shares, strict=True):
         rows = generator.permutation(np.flatnonzero(labels == label))

@@ -33,11 +33,11 @@ p { margin: 0 0 0.9rem; max-width: 46rem; }
 .badge.good { color: var(--good); background: var(--good-ground); }
 .badge.bad { color: var(--bad); background: var(--bad-ground); }
 .tiles { display: grid; gap: 0.75rem; margin: 0 0 1.25rem;
-  grid-template-columns: repeat(auto-fit, minmax(9.5rem, 1fr)); }
+  grid-template-columns: repeat(auto-fit, minmax(10.25rem, 1fr)); }
 .tiles div { display: flex; flex-direction: column-reverse; justify-content: flex-end; padding: 0.8rem 1rem;
   background: var(--panel); border-radius: 6px; }
 .tiles dt { color: var(--soft); font-size: 0.88rem; }
-.tiles dd { margin: 0; font-size: 1.35rem; font-weight: 650; font-variant-numeric: tabular-nums; }
+.tiles dd { margin: 0; font-size: 1.25rem; font-weight: 650; white-space: nowrap; font-variant-numeric: tabular-nums; }
 .scroll { overflow-x: auto; margin: 0 0 1.1rem; }
 table { border-collapse: collapse; width: 100%; font-size: 0.95rem; font-variant-numeric: tabular-nums; }
 caption { text-align: left; color: var(--soft); padding-bottom: 0.4rem; }

@@ -6,6 +6,7 @@ model directory, as the stage train writes it.
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -16,20 +17,24 @@ from mlflow.pyfunc.model import PythonModel
 from quantum_db.models import load_model
 
 
-class QStoreModel(PythonModel):
-    """Raw rows in, the class and the probability of each class out."""
+with warnings.catch_warnings():
+    # MLflow would have a type on `model_input`, from which it makes a signature; this model is given its own
+    warnings.filterwarnings("ignore", message=".*Add type hints to the `predict` method")
 
-    def load_context(self, context: Any) -> None:
-        """Load the model directory; raises StoreError when it is not whole."""
-        self._model = load_model(context.artifacts["model"])
+    class QStoreModel(PythonModel):
+        """Raw rows in, the class and the probability of each class out."""
 
-    def predict(self, context: Any, model_input: Any, params: Any = None) -> pd.DataFrame:
-        """Return one row per input row (rows, raw features): "label", then "probability_<class>" per class."""
-        probabilities = self._model.predict_proba_raw(np.asarray(model_input, dtype=np.float64))
-        names = [str(name) for name in self._model.class_names]
-        labels = [names[int(index)] for index in probabilities.argmax(axis=1)]
-        columns = {f"probability_{name}": probabilities[:, index] for index, name in enumerate(names)}
-        return pd.DataFrame({"label": labels, **columns})
+        def load_context(self, context: Any) -> None:
+            """Load the model directory; raises StoreError when it is not whole."""
+            self._model = load_model(context.artifacts["model"])
+
+        def predict(self, context: Any, model_input, params: Any = None) -> pd.DataFrame:  # type: ignore[no-untyped-def]
+            """Return one row per input row (rows, raw features): "label", then "probability_<class>" per class."""
+            probabilities = self._model.predict_proba_raw(np.asarray(model_input, dtype=np.float64))
+            names = [str(name) for name in self._model.class_names]
+            labels = [names[int(index)] for index in probabilities.argmax(axis=1)]
+            columns = {f"probability_{name}": probabilities[:, index] for index, name in enumerate(names)}
+            return pd.DataFrame({"label": labels, **columns})
 
 
 set_model(QStoreModel())

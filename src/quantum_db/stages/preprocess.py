@@ -32,6 +32,9 @@ from quantum_db.seeding import check_seed
 
 _NAMES_SHOWN = 20
 
+RAW_EXAMPLES = 8
+"""Raw rows kept with each split, for the smoke test of a served model."""
+
 
 @dataclass(frozen=True)
 class PreprocessSpec:
@@ -144,6 +147,7 @@ def _dataset(raw: RawDataset, rows: NDArray[np.int64], preprocessing: Preprocess
         name=raw.name,
         split=split,
         preprocessing=preprocessing,
+        raw_examples=raw.features[rows[:RAW_EXAMPLES]],
     )
 
 

@@ -1,8 +1,8 @@
 """The one place that imports MLflow and opens its client.
 
-Usage telemetry of MLflow is switched off and its HTTP retries are kept short: its own defaults wait up to four
-minutes for a server that is down. Both are MLflow's process-wide settings; a retry setting that the user made in
-the environment (MLFLOW_HTTP_REQUEST_MAX_RETRIES, MLFLOW_HTTP_REQUEST_TIMEOUT) is left alone.
+Usage telemetry and progress bars of MLflow are switched off, and its HTTP retries are kept short: its own defaults
+wait up to four minutes for a server that is down. These are MLflow's process-wide settings; a retry setting that
+the user made in the environment (MLFLOW_HTTP_REQUEST_MAX_RETRIES, MLFLOW_HTTP_REQUEST_TIMEOUT) is left alone.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ def load_mlflow() -> Any:
         variables.MLFLOW_HTTP_REQUEST_MAX_RETRIES.set(HTTP_RETRIES)
     if not variables.MLFLOW_HTTP_REQUEST_TIMEOUT.is_set():
         variables.MLFLOW_HTTP_REQUEST_TIMEOUT.set(HTTP_TIMEOUT_S)
+    variables.MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR.set("false")
     logging.getLogger("mlflow").setLevel(logging.WARNING)
     logging.getLogger("alembic").setLevel(logging.WARNING)
     return mlflow

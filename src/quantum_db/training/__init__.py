@@ -1,0 +1,1 @@
+"""Training: configuration, the trainer, and what watches over it."""

@@ -1,0 +1,204 @@
+"""`QuantumTrainingConfig`: everything that decides how a model is built and trained. No secrets, no paths to them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import InitVar, asdict, dataclass, field, fields
+from math import isfinite
+from typing import Any, ClassVar
+
+from quantum_db.backends import BACKENDS
+from quantum_db.circuits.ansatz import ANSAETZE
+from quantum_db.circuits.encoders import ENCODERS
+from quantum_db.circuits.entanglement import edges
+from quantum_db.errors import ConfigurationError
+from quantum_db.gradients import GRADIENT_METHODS
+from quantum_db.losses import LOSSES
+from quantum_db.models import MODELS
+from quantum_db.optimizers import OPTIMIZERS
+from quantum_db.seeding import check_seed
+
+SCHEMA_VERSION = 1
+MAX_QUBITS = 64
+PRECISIONS = {"complex64": "float32", "complex128": "float64"}
+"""Precision of the simulated states, and the dtype of weights and features that goes with it."""
+
+_BASES = ("X", "Y", "Z")
+_ELSEWHERE = {
+    "pinecone_api_key": "set PINECONE_API_KEY, or PINECONE_API_KEY_FILE to a mounted file",
+    "pinecone_environment": "Pinecone has no environments any more; the region belongs to the vector database's index",
+    "ionq_api_key": "set IONQ_API_KEY, or IONQ_API_KEY_FILE to a mounted file",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class QuantumTrainingConfig:
+    """The settings of one training run; immutable, `replace` makes a changed copy.
+
+    Raises ConfigurationError when a value is out of range or a name is unknown.
+    """
+
+    learning_rate: float = 0.01
+    batch_size: int = 32
+    epochs: int = 30
+    optimizer: str = "adam"
+    loss: str = "cross_entropy"
+    gradient_method: str = "backprop"
+    validation_fraction: float = 0.0
+    """Share of the training rows kept aside to watch; early stopping needs it."""
+    early_stopping_patience: int | None = None
+    """Epochs without a lower validation loss before stopping; the best weights are restored."""
+    seed: int = 0
+
+    model: str = "hybrid"
+    n_qubits: int = 8
+    circuit_depth: int = 4
+    entanglement_pattern: str = "linear"
+    encoder: str = "angle"
+    encoder_options: Mapping[str, Any] = field(default_factory=dict)
+    ansatz: str = "hardware_efficient"
+    measurement_basis: str = "Z"
+    hidden_in: int = 256
+    """Width of the classical layer before the qubits (hybrid model)."""
+    hidden_out: int = 128
+    """Width of the classical layer behind the qubits (hybrid model)."""
+    readout_scale: float = 5.0
+    """Factor from expectation values to logits (variational model)."""
+
+    qpu_target: str = "simulator"
+    shots_per_circuit: int | None = None
+    """Shots for each expectation value; None computes exact values, which only a simulator can."""
+    max_concurrent_circuits: int | None = None
+    """How many circuits are simulated at once, which bounds the memory; None means a whole batch."""
+    precision: str = "complex64"
+    device: str = "cpu"
+
+    checkpoint_interval: int = 1
+    """Epochs between checkpoints."""
+    checkpoint_batches: int | None = None
+    """Batches between further checkpoints inside an epoch; None means none."""
+    checkpoint_directory: str = "./checkpoints"
+
+    pinecone_api_key: InitVar[None] = None
+    pinecone_environment: InitVar[None] = None
+    ionq_api_key: InitVar[None] = None
+
+    OF_THE_RUN: ClassVar[frozenset[str]] = frozenset(
+        {"epochs", "checkpoint_interval", "checkpoint_batches", "checkpoint_directory", "max_concurrent_circuits"}
+    )
+    """Fields that may change between a checkpoint and the run that goes on from it."""
+
+    def __post_init__(
+        self, pinecone_api_key: str | None, pinecone_environment: str | None, ionq_api_key: str | None
+    ) -> None:
+        _refuse_secrets(pinecone_api_key, pinecone_environment, ionq_api_key)
+        for name, table in (
+            ("optimizer", OPTIMIZERS),
+            ("loss", LOSSES),
+            ("gradient_method", GRADIENT_METHODS),
+            ("model", MODELS),
+            ("encoder", ENCODERS),
+            ("ansatz", ANSAETZE),
+            ("qpu_target", BACKENDS),
+        ):
+            table.require(getattr(self, name))
+        for name in ("batch_size", "epochs", "n_qubits", "circuit_depth", "hidden_in", "hidden_out"):
+            _require_count(name, getattr(self, name))
+        _require_count("checkpoint_interval", self.checkpoint_interval)
+        for name in ("shots_per_circuit", "max_concurrent_circuits", "checkpoint_batches", "early_stopping_patience"):
+            if getattr(self, name) is not None:
+                _require_count(name, getattr(self, name))
+        for name in ("learning_rate", "readout_scale"):
+            _require_positive(name, getattr(self, name))
+        edges(self.entanglement_pattern, 1)
+        check_seed(self.seed)
+        self._check_combinations()
+
+    def _check_combinations(self) -> None:
+        if self.n_qubits > MAX_QUBITS:
+            raise ConfigurationError(f"n_qubits is {self.n_qubits}; no target here has more than {MAX_QUBITS} qubits")
+        for name, value, known in (
+            ("measurement_basis", self.measurement_basis, _BASES),
+            ("precision", self.precision, tuple(PRECISIONS)),
+        ):
+            if value not in known:
+                raise ConfigurationError(f"unknown {name} {value!r}; known: {', '.join(known)}")
+        if isinstance(self.validation_fraction, bool) or not 0 <= self.validation_fraction < 1:
+            raise ConfigurationError(f"validation_fraction must be in [0, 1), got {self.validation_fraction}")
+        if self.early_stopping_patience is not None and self.validation_fraction == 0:
+            raise ConfigurationError(
+                "early stopping watches the validation loss: set validation_fraction, for example to 0.1"
+            )
+        if self.shots_per_circuit is not None and self.gradient_method == "backprop":
+            raise ConfigurationError(
+                f"gradient method 'backprop' needs exact values, but shots_per_circuit is {self.shots_per_circuit}; "
+                f"use gradient_method 'parameter_shift', or leave shots_per_circuit out"
+            )
+
+    @property
+    def dtype(self) -> str:
+        """The dtype of weights and features: "float32" or "float64"."""
+        return PRECISIONS[self.precision]
+
+    def replace(self, **changes: Any) -> QuantumTrainingConfig:
+        """A copy with other values, validated anew."""
+        return self.from_dict({**self.to_dict(), **changes})
+
+    def to_dict(self) -> dict[str, Any]:
+        """All settings and the schema version, as JSON."""
+        return {"schema_version": SCHEMA_VERSION, **asdict(self)}
+
+    def to_json(self) -> str:
+        """`to_dict` as text."""
+        return json.dumps(self.to_dict(), sort_keys=True)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> QuantumTrainingConfig:
+        """Read settings; those left out keep their defaults. Raises ConfigurationError for an unknown one."""
+        given = dict(values)
+        version = given.pop("schema_version", SCHEMA_VERSION)
+        if version != SCHEMA_VERSION:
+            raise ConfigurationError(
+                f"the configuration has schema version {version!r}, this release reads {SCHEMA_VERSION}"
+            )
+        known = {item.name for item in fields(cls)}
+        for name in given:
+            if name in _ELSEWHERE:
+                raise ConfigurationError(f"{name} is no training setting; {_ELSEWHERE[name]}")
+            if name not in known:
+                raise ConfigurationError(f"unknown setting {name!r}; known: {', '.join(sorted(known))}")
+        return cls(**given)
+
+    @classmethod
+    def from_json(cls, text: str) -> QuantumTrainingConfig:
+        """Read a JSON object of settings; raise ConfigurationError when it is no such thing."""
+        try:
+            values = json.loads(text)
+        except ValueError as error:
+            raise ConfigurationError(f"the model configuration is not JSON: {error}") from error
+        if not isinstance(values, dict):
+            raise ConfigurationError(f"the model configuration must be a JSON object, got {type(values).__name__}")
+        return cls.from_dict(values)
+
+
+def _refuse_secrets(*given: str | None) -> None:
+    for name, value in zip(_ELSEWHERE, given, strict=True):
+        if value is not None:
+            raise ConfigurationError(f"{name} is no training setting; {_ELSEWHERE[name]}")
+
+
+def _require_count(name: str, value: Any) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ConfigurationError(f"{name} must be a positive integer, got {value!r}")
+
+
+def _require_positive(name: str, value: Any) -> None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not isfinite(value) or value <= 0:
+        raise ConfigurationError(f"{name} must be a finite number above 0, got {value!r}")
+
+
+def changed_settings(first: Mapping[str, Any], second: Mapping[str, Any]) -> tuple[str, ...]:
+    """The settings in which two `to_dict` results differ, apart from those that may change within a run."""
+    names = (set(first) | set(second)) - QuantumTrainingConfig.OF_THE_RUN
+    return tuple(sorted(name for name in names if first.get(name) != second.get(name)))

@@ -1,0 +1,312 @@
+"""`QuantumTrainer`: trains a model on rows of values, watched, checkpointed and resumable bit for bit."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+from tqdm import tqdm
+
+from quantum_db.backends.protocols import Executor
+from quantum_db.checkpoints import Checkpoint, LocalCheckpointStore
+from quantum_db.circuits.light_cone import dead_weights
+from quantum_db.errors import StageInputError
+from quantum_db.files import read_json, write_json
+from quantum_db.losses import LOSSES
+from quantum_db.models.saved_model import build_model
+from quantum_db.optimizers import OPTIMIZERS
+from quantum_db.seeding import torch_generator
+from quantum_db.tracking.tracker import NullTracker, RunStatus, Tracker
+from quantum_db.training.batches import BatchOrder, check_samples, hold_out
+from quantum_db.training.config import QuantumTrainingConfig
+from quantum_db.training.model_spec import executor_for, model_spec
+from quantum_db.training.state import EpochSums, Progress, capture, restore
+from quantum_db.training.step import Loss, evaluate, optimization_step, quantum_layers
+
+_LOG = logging.getLogger(__name__)
+_TRACKED = {
+    "loss": "train_loss",
+    "accuracy": "train_accuracy",
+    "circuit_time_ms": "quantum_circuit_time",
+    "grad_norm": "gradient_norm",
+}
+"""Names in the tracking store of what an epoch measures; other names stay as they are."""
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """What a run did.
+
+    `history` has one record per epoch: loss and accuracy (means over the epoch's batches, before each update),
+    grad_norm (mean over batches), circuit_time_ms (spent on circuits, forward and shifted), seconds, and
+    validation_loss and validation_accuracy where rows were held out.
+    """
+
+    history: tuple[dict[str, float], ...]
+    run_id: str
+    tracking_run_id: str
+    resumed_at_epoch: int
+    best_epoch: int
+    stopped_early: bool
+
+
+class QuantumTrainer:
+    """Trains with the settings of a configuration.
+
+    `tracker` records the run; `run_id` names its checkpoints (by default made from what is trained on what, so that
+    the same call goes on after a kill); `progress` shows a bar on a terminal. With `checkpoints` False nothing is
+    written.
+    """
+
+    def __init__(
+        self,
+        config: QuantumTrainingConfig,
+        *,
+        executor: Executor | None = None,
+        tracker: Tracker | None = None,
+        run_id: str = "",
+        progress: bool = True,
+        checkpoints: bool = True,
+        tags: Mapping[str, str] | None = None,
+    ) -> None:
+        self.config = config
+        self.quantum_backend = executor_for(config) if executor is None else executor
+        self.loss_function: Loss = LOSSES.load(config.loss)
+        self._tracker: Tracker = NullTracker() if tracker is None else tracker
+        self._run_id = run_id
+        self._progress = progress
+        self._tags = dict(tags or {})
+        self._store = LocalCheckpointStore(Path(config.checkpoint_directory)) if checkpoints else None
+
+    def build_model(self, input_dim: int, n_classes: int) -> nn.Module:
+        """The untrained model of the configuration, on this trainer's executor."""
+        model = build_model(model_spec(self.config, input_dim, n_classes), self.quantum_backend)
+        return model.to(self.config.device)
+
+    def fit(
+        self, model: nn.Module, values: npt.NDArray[np.float64], labels: npt.NDArray[np.int64], resume: bool = True
+    ) -> TrainingResult:
+        """Train `model` in place on `values` (rows, inputs) and `labels` (rows,).
+
+        With `resume` a run that has checkpoints goes on from the newest one. Raises StoreError when that checkpoint
+        is damaged or of another configuration, TrainingError when the loss stops being a number.
+        """
+        check_samples(values, labels)
+        run = _Run(self, model, values, labels)
+        with torch.random.fork_rng(devices=[]):
+            torch.set_rng_state(torch_generator(self.config.seed, "training").get_state())
+            if resume:
+                run.resume()
+            status: RunStatus = "FAILED"
+            run.start_tracking(self._tags)
+            try:
+                result = run.train()
+                status = "FINISHED"
+            except KeyboardInterrupt:
+                status = "KILLED"
+                raise
+            finally:
+                self._tracker.finish(status)
+        return result
+
+
+class _Run:
+    """One call of `fit`: the model, its optimizer, where it stands, and what is kept of it."""
+
+    def __init__(
+        self,
+        trainer: QuantumTrainer,
+        model: nn.Module,
+        values: npt.NDArray[np.float64],
+        labels: npt.NDArray[np.int64],
+    ) -> None:
+        config = self.config = trainer.config
+        self.model, self.loss_function = model, trainer.loss_function
+        self.optimizer = OPTIMIZERS.load(config.optimizer)(model.parameters(), lr=config.learning_rate)
+        self.tracker, self.store, self.show_bar = trainer._tracker, trainer._store, trainer._progress
+        parameter = next(model.parameters())
+        self.values = torch.as_tensor(values).to(parameter)
+        self.labels = torch.as_tensor(labels).to(parameter.device)
+        training, validation = hold_out(labels, config.validation_fraction, config.seed)
+        self.training, self.validation = (torch.as_tensor(rows) for rows in (training, validation))
+        self.order = BatchOrder(len(training), config.batch_size, config.seed)
+        self.progress = Progress()
+        self.best: dict[str, torch.Tensor] | None = None
+        self.identity = _identity(config, model, values, labels)
+        self.run_id = trainer._run_id or _default_run_id(config, self.identity)
+        self.resumed_at_epoch = 0
+        self._check_classes()
+
+    def resume(self) -> None:
+        """Go on from the newest checkpoint of this run, if there is one."""
+        checkpoint = None if self.store is None else self.store.latest(self.run_id)
+        if checkpoint is None:
+            return
+        self.progress, self.best = restore(checkpoint, self.model, self.optimizer, self.identity)
+        self.resumed_at_epoch = self.progress.epoch
+        _LOG.info("run %s goes on after epoch %d, batch %d", self.run_id, self.progress.epoch, self.progress.batch)
+
+    def start_tracking(self, tags: Mapping[str, str]) -> None:
+        known = self._tracking_file()
+        earlier = read_json(known)["run_id"] if known is not None and known.exists() else None
+        params = {key: value for key, value in self.config.to_dict().items() if key != "checkpoint_directory"}
+        self.tracker.start(self.run_id, params, {"qstore.run_id": self.run_id, **tags}, resume_run_id=earlier)
+        self._keep_tracking_id()
+        self.tracker.log_dict(self.config.to_dict(), "quantum_config.json")
+        for number, layer in enumerate(quantum_layers(self.model)):
+            self.tracker.log_text(str(layer.circuit) + "\n", f"circuit_{number}.txt")
+            pairs = [list(pair) for pair in layer.circuit.entanglement_map()]
+            self.tracker.log_dict({"pairs": pairs}, f"entanglement_map_{number}.json")
+            if dead := dead_weights(layer.circuit):
+                _LOG.warning(
+                    "%d of %d angles cannot move any observable (weights %s); they are never trained",
+                    len(dead),
+                    layer.parameter_count,
+                    ", ".join(map(str, dead)),
+                )
+
+    def train(self) -> TrainingResult:
+        self.model.train()
+        per_epoch = self.order.batches_per_epoch
+        done = self.progress.epoch * per_epoch + self.progress.batch
+        bar = tqdm(
+            total=self.config.epochs * per_epoch,
+            initial=done,
+            unit="batch",
+            desc="training",
+            disable=None if self.show_bar else True,
+        )
+        with bar:
+            while self.progress.epoch < self.config.epochs and not self.progress.stopped_early:
+                self._train_epoch(bar)
+        if self.best is not None:
+            self.model.load_state_dict(self.best)
+        return TrainingResult(
+            history=tuple(self.progress.history),
+            run_id=self.run_id,
+            tracking_run_id=self.tracker.run_id,
+            resumed_at_epoch=self.resumed_at_epoch,
+            best_epoch=self.progress.best_epoch or self.progress.epoch,
+            stopped_early=self.progress.stopped_early,
+        )
+
+    def _train_epoch(self, bar: Any) -> None:
+        batches = self.order.batches(self.progress.epoch)
+        for number in range(self.progress.batch, len(batches)):
+            self._train_batch(self.training[torch.as_tensor(batches[number])])
+            self.progress.batch = number + 1
+            bar.update()
+            every = self.config.checkpoint_batches
+            if every is not None and (number + 1) % every == 0 and number + 1 < len(batches):
+                self._checkpoint()
+        record = self._finish_epoch()
+        bar.set_postfix(loss=f"{record['loss']:.4f}", accuracy=f"{record['accuracy']:.3f}")
+        if bar.disable:
+            told = ", ".join(f"{name} {value:.4g}" for name, value in record.items())
+            _LOG.info("epoch %d of %d: %s", self.progress.epoch, self.config.epochs, told)
+
+    def _train_batch(self, rows: torch.Tensor) -> None:
+        started = time.perf_counter()
+        step = optimization_step(self.model, self.optimizer, self.loss_function, self.values[rows], self.labels[rows])
+        sums = self.progress.sums
+        sums.rows += len(rows)
+        sums.loss += step.loss * len(rows)
+        sums.correct += step.correct
+        sums.grad_norm += step.grad_norm
+        sums.batches += 1
+        sums.circuit_seconds += step.circuit_seconds
+        sums.seconds += time.perf_counter() - started
+
+    def _finish_epoch(self) -> dict[str, float]:
+        record = _record(self.progress.sums)
+        if len(self.validation):
+            rows = self.validation
+            loss, accuracy = evaluate(self.model, self.loss_function, self.values[rows], self.labels[rows])
+            record |= {"validation_loss": loss, "validation_accuracy": accuracy}
+        progress = self.progress
+        progress.epoch, progress.batch, progress.sums = progress.epoch + 1, 0, EpochSums()
+        progress.history.append(record)
+        self._watch(record)
+        metrics = {_TRACKED.get(name, name): value for name, value in record.items()}
+        self.tracker.log_metrics(metrics, step=progress.epoch)
+        last = progress.epoch == self.config.epochs or progress.stopped_early
+        if last or progress.epoch % self.config.checkpoint_interval == 0:
+            self._checkpoint()
+        return record
+
+    def _watch(self, record: Mapping[str, float]) -> None:
+        """Early stopping: remember the best weights, stop when they have been the best for too long."""
+        patience = self.config.early_stopping_patience
+        if patience is None:
+            return
+        progress, loss = self.progress, record["validation_loss"]
+        if progress.best_loss is None or loss < progress.best_loss:
+            progress.best_loss, progress.best_epoch = loss, progress.epoch
+            self.best = {name: tensor.detach().clone() for name, tensor in self.model.state_dict().items()}
+        progress.stopped_early = progress.epoch - progress.best_epoch >= patience
+
+    def _checkpoint(self) -> None:
+        if self.store is None:
+            return
+        checkpoint: Checkpoint = capture(self.model, self.optimizer, self.progress, self.best, self.identity)
+        self.store.write(self.run_id, self.progress.epoch, self.progress.batch, checkpoint)
+        self._keep_tracking_id()
+
+    def _tracking_file(self) -> Path | None:
+        return None if self.store is None else self.store.root / self.run_id / "tracking.json"
+
+    def _keep_tracking_id(self) -> None:
+        file = self._tracking_file()
+        if file is not None and self.tracker.run_id and not file.exists():
+            write_json(file, {"run_id": self.tracker.run_id})
+
+    def _check_classes(self) -> None:
+        with torch.no_grad():
+            outputs = self.model(self.values[:1]).shape[1]
+        highest = int(self.labels.max())
+        if highest >= outputs:
+            raise StageInputError(f"the labels go up to {highest}, but the model has {outputs} outputs")
+
+
+def _record(sums: EpochSums) -> dict[str, float]:
+    return {
+        "loss": sums.loss / sums.rows,
+        "accuracy": sums.correct / sums.rows,
+        "grad_norm": sums.grad_norm / sums.batches,
+        "circuit_time_ms": sums.circuit_seconds * 1000,
+        "seconds": sums.seconds,
+    }
+
+
+def _identity(
+    config: QuantumTrainingConfig,
+    model: nn.Module,
+    values: npt.NDArray[np.float64],
+    labels: npt.NDArray[np.int64],
+) -> dict[str, Any]:
+    """What a checkpoint must share with the run that goes on from it."""
+    digest = hashlib.sha256(np.ascontiguousarray(values).tobytes())
+    digest.update(np.ascontiguousarray(labels).tobytes())
+    shapes = {name: list(tensor.shape) for name, tensor in model.state_dict().items()}
+    circuits = [layer.circuit.fingerprint for layer in quantum_layers(model)]
+    return {
+        "config": config.to_dict(),
+        "model": {"class": type(model).__name__, "shapes": shapes, "circuits": circuits},
+        "samples_digest": digest.hexdigest(),
+    }
+
+
+def _default_run_id(config: QuantumTrainingConfig, identity: Mapping[str, Any]) -> str:
+    settings = {k: v for k, v in identity["config"].items() if k not in config.OF_THE_RUN}
+    text = json.dumps({**identity, "config": settings}, sort_keys=True)
+    return f"{config.model}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
