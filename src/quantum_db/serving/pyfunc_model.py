@@ -16,10 +16,9 @@ from mlflow.pyfunc.model import PythonModel
 
 from quantum_db.models import load_model
 
-
-with warnings.catch_warnings():
-    # MLflow would have a type on `model_input`, from which it makes a signature; this model is given its own
-    warnings.filterwarnings("ignore", message=".*Add type hints to the `predict` method")
+# MLflow warns that `model_input` has no type, from which it would make a signature; this model is given its own.
+# It sets its own filters when it does, so the warning can only be recorded.
+with warnings.catch_warnings(record=True):
 
     class QStoreModel(PythonModel):
         """Raw rows in, the class and the probability of each class out."""
