@@ -88,8 +88,9 @@ def angle_text(value: float) -> str:
     """An angle in radians for people: a multiple of π where it is one, otherwise three digits."""
     for denominator in (1, 2, 3, 4, 6, 8, 16):
         numerator = value * denominator / pi
-        if numerator and abs(numerator) < 2 * denominator + 0.5 and abs(numerator - round(numerator)) < 1e-9:
-            factor = {1: "", -1: "-"}.get(round(numerator), str(round(numerator)))
+        whole = round(numerator)
+        if 0 < abs(whole) <= 2 * denominator and abs(numerator - whole) < 1e-9:
+            factor = {1: "", -1: "-"}.get(whole, str(whole))
             return f"{factor}π" + (f"/{denominator}" if denominator > 1 else "")
     return f"{value:.3g}"
 
