@@ -18,7 +18,8 @@ def stratified_split(
 
     labels: int64 (rows,); `purpose` names the stream of random numbers. Each class gives `test_fraction` of its rows
     to the test split, to within one row, and has at least one row in either split; the total is the rounded share of
-    all rows as far as that allows (largest remainder method). Raises StageInputError when the fraction is not between 0 and 1 or a class has a single row.
+    all rows as far as that allows (largest remainder method). Raises StageInputError when the fraction is not between
+    0 and 1 or a class has a single row.
     """
     check_test_fraction(test_fraction)
     classes = _class_counts(labels, 2)

@@ -162,11 +162,11 @@ def _multiply(matrix: Tensor, state: Tensor, size: int, right: int) -> Tensor:
 
 def _as_rows(name: str, values: Tensor, width: int) -> Tensor:
     rows = values[None] if values.ndim == 1 else values
-    if rows.ndim != 2 or rows.shape[1] < width:
+    if rows.ndim != 2 or rows.shape[1] != width:
         raise CircuitError(f"the circuit takes {width} {name}, got values of shape {tuple(values.shape)}")
     if not bool(torch.isfinite(rows).all()):
         raise CircuitError(f"{name} hold NaN or infinite values; every slot needs a finite number")
-    return rows[:, :width]
+    return rows
 
 
 def _check_initial(states: Tensor, rows: int, amplitudes: int) -> None:

@@ -159,7 +159,7 @@ def _html(report: QuantumEncodeReport, plan: CircuitPlan, drawing: str) -> str:
         "one-qubit gates": report.one_qubit_gates,
         "two-qubit gates": report.two_qubit_gates,
     }
-    details = {
+    details: dict[str, str | int] = {
         "encoder": f"{report.encoder} ({report.n_slots} feature slots)",
         "ansatz": f"{plan.ansatz.name}, {plan.ansatz.depth} layers, {report.n_weights} trainable angles",
         "angles that cannot move any observable": _dead_sentence(plan),

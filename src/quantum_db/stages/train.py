@@ -106,8 +106,8 @@ def _check_encoding(model: nn.Module, encoded: EncodedDataset) -> None:
     wanted = encoded.encoding["circuit_fingerprint"]
     if layer.circuit.fingerprint != wanted:
         raise StageInputError(
-            f"the dataset was encoded for circuit {wanted[:12]}, the configuration builds {layer.circuit.fingerprint[:12]}; "
-            f"give quantum-encode and train the same model configuration"
+            f"the dataset was encoded for circuit {wanted[:12]}, the configuration builds "
+            f"{layer.circuit.fingerprint[:12]}; give quantum-encode and train the same model configuration"
         )
     if encoded.train_slots is not None:
         slots = layer.encoder.slot_values(encoded.train_values)

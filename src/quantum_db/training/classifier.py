@@ -15,6 +15,7 @@ from quantum_db.errors import StageInputError
 from quantum_db.layers.torch_layer import QuantumLayer
 from quantum_db.models.saved_model import class_probabilities
 from quantum_db.training.config import QuantumTrainingConfig
+from quantum_db.training.step import quantum_layers
 from quantum_db.training.trainer import QuantumTrainer
 
 FloatArray = npt.NDArray[np.float64]
@@ -23,7 +24,8 @@ FloatArray = npt.NDArray[np.float64]
 class VariationalQuantumClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """Features scaled to [-1, 1] on the training rows, a variational circuit, one observable per class.
 
-    Nothing but the circuit's angles is trained: `parameter_count` is 3 * n_qubits * n_layers. `encoder`
+    `n_components` above 0 reduces the features to that many principal components first, learned from the training
+    rows too; 0 keeps all. Nothing but the circuit's angles is trained: `parameter_count` is 3 * n_qubits * n_layers. `encoder`
     "reuploading" takes any number of features, "angle" at most one per qubit. Works with scikit-learn's `clone`,
     pipelines and cross-validation. Schuld et al.,
     "Circuit-centric quantum classifiers", arXiv:1804.00633.
@@ -34,6 +36,7 @@ class VariationalQuantumClassifier(ClassifierMixin, BaseEstimator):  # type: ign
         n_qubits: int = 4,
         n_layers: int = 4,
         *,
+        n_components: int = 0,
         encoder: str = "reuploading",
         ansatz: str = "hardware_efficient",
         entanglement_pattern: str = "circular",
@@ -46,6 +49,7 @@ class VariationalQuantumClassifier(ClassifierMixin, BaseEstimator):  # type: ign
     ) -> None:
         self.n_qubits = n_qubits
         self.n_layers = n_layers
+        self.n_components = n_components
         self.encoder = encoder
         self.ansatz = ansatz
         self.entanglement_pattern = entanglement_pattern
@@ -64,7 +68,9 @@ class VariationalQuantumClassifier(ClassifierMixin, BaseEstimator):  # type: ign
             raise StageInputError(f"a classifier needs at least two classes, but all labels are {self.classes_[0]!r}")
         config = self._config()
         names = [f"feature_{number}" for number in range(values.shape[1])]
-        self.preprocessing_: Preprocessing = fit_preprocessing(values, names, scaling="minmax")
+        self.preprocessing_: Preprocessing = fit_preprocessing(
+            values, names, scaling="minmax", n_components=self.n_components
+        )
         scaled = self.preprocessing_.transform(values)
         trainer = QuantumTrainer(config, checkpoints=False, progress=self.progress)
         self.model_ = trainer.build_model(scaled.shape[1], len(self.classes_))
@@ -98,7 +104,7 @@ class VariationalQuantumClassifier(ClassifierMixin, BaseEstimator):  # type: ign
 
     @property
     def _layer(self) -> QuantumLayer:
-        layer: QuantumLayer = self.model_.quantum
+        (layer,) = quantum_layers(self.model_)
         return layer
 
     def _config(self) -> QuantumTrainingConfig:

@@ -26,6 +26,7 @@ from quantum_db.losses import LOSSES
 from quantum_db.models.saved_model import build_model
 from quantum_db.optimizers import OPTIMIZERS
 from quantum_db.seeding import torch_generator
+from quantum_db.simulation.threads import threads_for
 from quantum_db.tracking.tracker import NullTracker, RunStatus, Tracker
 from quantum_db.training.batches import BatchOrder, check_samples, hold_out
 from quantum_db.training.config import QuantumTrainingConfig
@@ -103,7 +104,8 @@ class QuantumTrainer:
         """
         check_samples(values, labels)
         run = _Run(self, model, values, labels)
-        with torch.random.fork_rng(devices=[]):
+        qubits = max((layer.n_qubits for layer in quantum_layers(model)), default=0)
+        with torch.random.fork_rng(devices=[]), threads_for(qubits, self.config.batch_size):
             torch.set_rng_state(torch_generator(self.config.seed, "training").get_state())
             if resume:
                 run.resume()
