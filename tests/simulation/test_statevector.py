@@ -51,6 +51,8 @@ def test_the_same_input_gives_the_same_bits():
     [
         (torch.zeros(1, dtype=torch.float16), torch.zeros(2, 1), None, "float32 or float64, got torch.float16"),
         (torch.zeros(0), torch.zeros(2, 1), None, r"takes 1 weights, got values of shape \(0,\)"),
+        (torch.zeros(1), torch.zeros(2, 3), None, r"takes 1 features, got values of shape \(2, 3\)"),
+        (torch.zeros(2), torch.zeros(2, 1), None, r"takes 1 weights, got values of shape \(2,\)"),
         (torch.zeros(1), None, None, r"takes 1 features, got values of shape \(1, 0\)"),
         (torch.zeros(2, 1), torch.zeros(3, 1), None, "2 rows of weights do not match 3 rows of features"),
         (torch.tensor([float("nan")]), torch.zeros(2, 1), None, "weights hold NaN or infinite"),
