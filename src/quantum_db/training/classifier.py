@@ -25,10 +25,10 @@ class VariationalQuantumClassifier(ClassifierMixin, BaseEstimator):  # type: ign
     """Features scaled to [-1, 1] on the training rows, a variational circuit, one observable per class.
 
     `n_components` above 0 reduces the features to that many principal components first, learned from the training
-    rows too; 0 keeps all. Nothing but the circuit's angles is trained: `parameter_count` is 3 * n_qubits * n_layers. `encoder`
-    "reuploading" takes any number of features, "angle" at most one per qubit. Works with scikit-learn's `clone`,
-    pipelines and cross-validation. Schuld et al.,
-    "Circuit-centric quantum classifiers", arXiv:1804.00633.
+    rows too; 0 keeps all. Nothing but the circuit's angles is trained, so `parameter_count` is
+    3 * n_qubits * n_layers. `encoder` "reuploading" takes any number of features, "angle" at most one per qubit. Works
+    with scikit-learn's `clone`, pipelines and cross-validation. Schuld et al., "Circuit-centric quantum classifiers",
+    arXiv:1804.00633.
     """
 
     def __init__(
