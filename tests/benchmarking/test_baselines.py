@@ -102,8 +102,8 @@ def test_other_warnings_of_a_fit_are_passed_on() -> None:
 def test_large_training_splits_are_tuned_on_a_stratified_part() -> None:
     labels = np.repeat([0, 1], [3000, 1000])
     rows = module._tuning_rows(labels, 0)
-    assert rows.size == module.TUNING_ROWS == 2000
-    assert np.bincount(labels[rows]).tolist() == [1500, 500]
+    assert rows.size == module.TUNING_ROWS == 1000
+    assert np.bincount(labels[rows]).tolist() == [750, 250]
 
 
 def test_bad_input_is_refused() -> None:

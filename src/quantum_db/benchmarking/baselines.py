@@ -36,7 +36,7 @@ LOGISTIC_REGRESSION = "Logistic regression"
 RBF_SVC = "RBF-SVC"
 MLP = "MLP of equal size"
 
-TUNING_ROWS = 2000
+TUNING_ROWS = 1000
 """At most so many training rows take part in the choice of hyperparameters; the chosen model is fitted on all rows."""
 _FIRST_ITERATIONS, _MOST_ITERATIONS = 1000, 16000
 _SCALING = ("none", "standard")
@@ -112,7 +112,7 @@ def _families(n_features: int, width: int, state: int) -> tuple[_Family, ...]:
     return (
         _Family(LOGISTIC_REGRESSION, logistic, {"C": (0.01, 0.1, 1.0, 10.0, 100.0)}, _linear_parameters),
         _Family(RBF_SVC, svc, {"C": (1.0, 10.0, 100.0), "gamma": gammas}, _svc_parameters),
-        _Family(MLP, mlp, {"alpha": (0.01, 0.1, 1.0, 10.0), "width": (width,)}, _mlp_parameters),
+        _Family(MLP, mlp, {"alpha": (0.1, 1.0, 10.0), "width": (width,)}, _mlp_parameters),
     )
 
 

@@ -57,7 +57,7 @@ def _headline(evaluation: Mapping[str, Any]) -> str:
     if evaluation["roc"] is not None:
         values["Area under ROC"] = f"{evaluation['roc']['auc']:.3f}"
     tone = _TONES.get(evaluation["comparison"], "neutral")
-    return callout(evaluation["sentence"], tone) + tiles(values)
+    return callout(evaluation["sentence"].replace(" %", "\u00a0%"), tone) + tiles(values)
 
 
 def _comparison(evaluation: Mapping[str, Any]) -> str:

@@ -122,7 +122,7 @@ def run(spec: EvaluateSpec) -> EvaluateReport:
 
 
 def check_same_data(model: SavedModel, encoded: EncodedDataset) -> None:
-    """Raise StageInputError unless `model` was trained on `encoded`: same samples, preprocessing, encoder, classes."""
+    """Raise StageInputError unless `model` was trained on `encoded`: same samples, preprocessing, circuit, classes."""
     advice = "evaluate with the encoded data that the model was trained on"
     trained = model.manifest.get("dataset", {})
     digest = str(trained.get("digest", ""))
@@ -139,17 +139,13 @@ def check_same_data(model: SavedModel, encoded: EncodedDataset) -> None:
         )
     if model.preprocessing.to_dict() != encoded.preprocessing.to_dict():
         raise StageInputError(f"the encoded data was preprocessed in another way than the model's inputs; {advice}")
-    _check_encoding(model.manifest.get("encoding"), encoded.encoding, advice)
-
-
-def _check_encoding(trained: Mapping[str, Any] | None, given: Mapping[str, Any], advice: str) -> None:
-    if trained is None or _plain(trained) == _plain(given):
-        return
-    differing = sorted(key for key in {*trained, *given} if trained.get(key) != given.get(key))
-    raise StageInputError(
-        f"the encoded data was made with another encoding than the model was trained on: {', '.join(differing)} "
-        f"differ; {advice}"
-    )
+    runs = str(model.manifest.get("circuit", {}).get("fingerprint", ""))
+    made_for = str(encoded.encoding["circuit_fingerprint"])
+    if runs != made_for:
+        raise StageInputError(
+            f"the model runs circuit {runs[:12] or 'unknown'}, the data was encoded for circuit "
+            f"{made_for[:12]}; {advice}"
+        )
 
 
 def predict(model: SavedModel, encoded: EncodedDataset) -> Answers:
