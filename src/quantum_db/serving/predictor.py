@@ -17,7 +17,7 @@ from quantum_db.errors import QStoreError
 GOLDEN_TOLERANCE = 1e-6
 _VERSION_LENGTH = 12
 _FOLDERS = re.compile(r"(?<![\w./\\~-])(?:file://|~|[A-Za-z]:)?(?:[/\\][^/\\\s\"']+)*[/\\](?=[^/\\\s\"'])")
-_SHOWN = ("config", "circuit", "versions", "dataset", "run_id")
+_SHOWN = ("description", "config", "circuit", "versions", "dataset", "run_id")
 
 
 class RequestError(QStoreError):
