@@ -77,9 +77,27 @@ def test_a_weight_that_no_gate_uses_or_that_enters_with_factor_zero_is_dead():
 @pytest.mark.parametrize(("fixed", "dead"), [("H", ()), ("S", (0,)), ("CNOT", (0,))])
 def test_fixed_gates_turn_the_basis(fixed, dead):
     wires = (0, 1) if fixed == "CNOT" else (0,)
-    circuit = Circuit(2, (op("RZ", 0, angle=weight(0)), op(fixed, *wires)), ("Z0",))
+    circuit = Circuit(2, (op("RX", 0, angle=0.4), op("RZ", 0, angle=weight(0)), op(fixed, *wires)), ("Z0",))
     assert dead_weights(circuit) == dead
 
 
 def test_nothing_measured_means_nothing_alive():
     assert dead_weights(Circuit(1, (op("RX", 0, angle=weight(0)),))) == (0,)
+
+
+def test_a_leading_phase_of_a_basis_state_is_dead():
+    circuit = Circuit(
+        2,
+        (
+            op("X", 0),
+            op("RZ", 0, angle=weight(0)),
+            op("CRZ", 0, 1, angle=weight(1)),
+            op("CNOT", 0, 1),
+            op("RY", 1, angle=weight(2)),
+            op("CRZ", 0, 1, angle=weight(3)),
+            op("H", 0),
+            op("H", 1),
+        ),
+        ("Z0", "Z1"),
+    )
+    assert dead_weights(circuit) == (0, 1)

@@ -2,7 +2,8 @@
 
 Every observable is followed backwards through the circuit (Heisenberg picture). On each wire the set of Pauli letters
 it may consist of is kept, an upper bound. A rotation whose generator commutes with everything that may arrive has a
-gradient of exactly zero for all angles: it is dead, and shifting it on hardware would be paid for nothing.
+gradient of exactly zero for all angles: it is dead, and shifting it on hardware would be paid for nothing. Seen from
+the other end, a diagonal rotation of wires that are still in a basis state only turns a global phase; it is dead too.
 """
 
 from __future__ import annotations
@@ -21,9 +22,10 @@ _GENERIC_ANGLE = 0.7853  # no multiple of pi/4, so that every letter that can ar
 
 def live_slots(circuit: Circuit) -> frozenset[tuple[str, int]]:
     """The slots as (kind, index) that at least one observable may depend on."""
+    idle = _phase_only(circuit)
     live: set[tuple[str, int]] = set()
     for observable in circuit.observables:
-        live |= _live_for(circuit, observable)
+        live |= _live_for(circuit, observable, idle)
     return frozenset(live)
 
 
@@ -33,15 +35,35 @@ def dead_weights(circuit: Circuit) -> tuple[int, ...]:
     return tuple(index for index in range(circuit.n_weights) if ("weight", index) not in live)
 
 
-def _live_for(circuit: Circuit, observable: PauliString) -> set[tuple[str, int]]:
+def _phase_only(circuit: Circuit) -> frozenset[int]:
+    """The positions of diagonal gates on wires that are in a basis state whatever the angles are."""
+    in_basis_state = set(range(circuit.n_qubits))
+    found: set[int] = set()
+    for position, operation in enumerate(circuit.operations):
+        kind, wires = gate(operation.gate), operation.wires
+        if kind.is_diagonal:
+            if in_basis_state.issuperset(wires):
+                found.add(position)
+        elif operation.gate == "SWAP":
+            swapped = {wires[1 - wires.index(wire)] for wire in wires if wire in in_basis_state}
+            in_basis_state = in_basis_state.difference(wires) | swapped
+        elif operation.gate == "CNOT" and wires[0] in in_basis_state:
+            pass  # the control only decides whether the target is flipped; each stays as known as it was
+        elif kind.permutation is None or not in_basis_state.issuperset(wires):
+            in_basis_state.difference_update(wires)
+    return frozenset(found)
+
+
+def _live_for(circuit: Circuit, observable: PauliString, idle: frozenset[int]) -> set[tuple[str, int]]:
     letters: dict[int, frozenset[str]] = {wire: frozenset(letter) for wire, letter in observable.factors}
     live: set[tuple[str, int]] = set()
-    for operation in reversed(circuit.operations):
+    for position, operation in reversed(tuple(enumerate(circuit.operations))):
         arriving = tuple(letters.get(wire, frozenset()) for wire in operation.wires)
         if not any(arriving):
             continue
         slot = operation.slot
-        if slot is not None and slot.scale != 0 and not _commutes(operation.gate, arriving):
+        moves = slot is not None and slot.scale != 0 and position not in idle
+        if slot is not None and moves and not _commutes(operation.gate, arriving):
             live.add((slot.kind, slot.index))
         leaving = _pulled_back(operation.gate, arriving, _angle(operation))
         letters.update(zip(operation.wires, leaving, strict=True))

@@ -7,6 +7,7 @@ decided in training; then the inputs of those layers are kept and the report say
 
 from __future__ import annotations
 
+import hashlib
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -81,7 +82,7 @@ def run(spec: QuantumEncodeSpec) -> QuantumEncodeReport:
         preprocessing=train.preprocessing,
         encoding=encoding,
         dataset_name=train.name,
-        dataset_digest=train.digest,
+        dataset_digest=hashlib.sha256(f"{train.digest}/{test.digest}".encode()).hexdigest(),
         seed=spec.seed,
     )
     drawing = draw_svg(plan.circuit)
