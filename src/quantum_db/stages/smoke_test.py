@@ -148,7 +148,6 @@ def _free_port() -> int:
 
 def _wait_until_ready(server: _Server, timeout_s: float) -> float:
     began = time.monotonic()
-    reason = "it did not listen yet"
     while time.monotonic() - began < timeout_s:
         code = server.process.poll()
         if code is not None:
@@ -164,7 +163,7 @@ def _wait_until_ready(server: _Server, timeout_s: float) -> float:
             return time.monotonic() - began
         raise DeploymentError(f"the model server is not ready: {answer.get('error', answer)}")
     raise DeploymentError(
-        f"the model server was not ready after {timeout_s:g} s ({reason}); its last message: {server.last_words()}"
+        f"the model server was not ready after {timeout_s:g} s; its last message: {server.last_words()}"
     )
 
 
