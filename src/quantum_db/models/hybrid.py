@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from quantum_db.errors import ConfigurationError
+from quantum_db.errors import ConfigurationError, StageInputError, TrainingError
 from quantum_db.layers.torch_layer import QuantumLayer
 from quantum_db.models.layout import encoder_width
 from quantum_db.seeding import torch_generator
@@ -17,8 +17,27 @@ class Squash(nn.Module):
     """tanh, so that an unbounded classical output lies in the encoder's domain [-1, 1] and never wraps around."""
 
     def forward(self, values: Tensor) -> Tensor:
-        """The values in (-1, 1), same shape."""
-        return torch.tanh(values)
+        """The values in [-1, 1], same shape; TrainingError where the layers before have lost all numbers."""
+        squashed = torch.tanh(values)
+        if bool(torch.isnan(squashed).any()):
+            raise TrainingError(
+                "the classical layers in front of the circuit give NaN: their weights have grown beyond all bounds; "
+                "lower the learning rate, and resume from the last checkpoint"
+            )
+        return squashed
+
+
+def checked_inputs(features: Tensor, input_dim: int) -> Tensor:
+    """Return `features` if they are finite numbers of shape (rows, input_dim); raise StageInputError otherwise."""
+    if features.ndim != 2 or features.shape[1] != input_dim:
+        raise StageInputError(f"the model takes features of shape (rows, {input_dim}), got {tuple(features.shape)}")
+    finite = torch.isfinite(features)
+    if not bool(finite.all()):
+        row, column = (~finite).nonzero()[0].tolist()
+        raise StageInputError(
+            f"feature {column} of row {row} is {features[row, column].item()}; remove or fill it first"
+        )
+    return features
 
 
 class HybridQuantumModel(nn.Module):
@@ -82,7 +101,8 @@ class HybridQuantumModel(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Logits (rows, output_dim) of `features` (rows, input_dim)."""
-        logits: Tensor = self.classical_out(self.quantum(self.classical_in(features)))
+        inputs = checked_inputs(features, self.input_dim)
+        logits: Tensor = self.classical_out(self.quantum(self.classical_in(inputs)))
         return logits
 
 

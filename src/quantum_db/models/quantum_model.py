@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from quantum_db.layers.torch_layer import QuantumLayer
-from quantum_db.models.hybrid import Squash, refuse_undifferentiable, reset_linear_layers
+from quantum_db.models.hybrid import Squash, checked_inputs, refuse_undifferentiable, reset_linear_layers
 from quantum_db.models.layout import encoder_width
 
 
@@ -60,6 +60,7 @@ class QuantumModel(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Outputs (rows, output_dim) of `features` (rows, input_dim)."""
-        reduced = features if self.reduction is None else self.reduction(features)
+        inputs = checked_inputs(features, self.input_dim)
+        reduced = inputs if self.reduction is None else self.reduction(inputs)
         outputs: Tensor = self.readout(self.quantum(reduced))
         return outputs

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -118,9 +119,19 @@ def write_model(
         "model": dict(spec),
         "preprocessing": preprocessing.to_dict(),
         "parameter_count": parameter_count(model),
+        "weights_digest": weights_digest(arrays),
         "golden": {"inputs": raw.tolist(), "probabilities": golden.tolist()},
     }
     return Checkpoint(arrays, manifest).write(path)
+
+
+def weights_digest(arrays: Mapping[str, npt.NDArray[Any]]) -> str:
+    """SHA-256 (hex) of the weights alone: equal for two trainings that gave the same model."""
+    digest = hashlib.sha256()
+    for name in sorted(arrays):
+        digest.update(f"{name} {arrays[name].dtype.str} {arrays[name].shape} ".encode())
+        digest.update(np.ascontiguousarray(arrays[name]).tobytes())
+    return digest.hexdigest()
 
 
 def rebuilt(spec: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> nn.Module:

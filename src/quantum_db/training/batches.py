@@ -50,5 +50,7 @@ def check_samples(values: npt.NDArray[np.float64], labels: Rows) -> None:
     if not np.all(np.isfinite(values)):
         row, column = (int(i) for i in np.argwhere(~np.isfinite(values))[0])
         raise StageInputError(f"value {column} of row {row} is {values[row, column]}; remove or fill it first")
+    if not np.issubdtype(labels.dtype, np.integer):
+        raise StageInputError(f"labels are whole numbers from 0 on, got an array of {labels.dtype}")
     if labels.min() < 0:
         raise StageInputError(f"labels are numbers from 0 on, got {int(labels.min())}")

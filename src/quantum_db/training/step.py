@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import isfinite
 
 import torch
 from torch import Tensor, nn
@@ -33,7 +34,7 @@ def quantum_layers(model: nn.Module) -> list[QuantumLayer]:
 def optimization_step(
     model: nn.Module, optimizer: torch.optim.Optimizer, loss_function: Loss, values: Tensor, labels: Tensor
 ) -> StepResult:
-    """Forward, backward, update. Raises TrainingError, before the update, when the loss or gradient is no number."""
+    """Forward, backward, update. Raises TrainingError when the loss, the gradient or a new weight is no number."""
     layers = quantum_layers(model)
     before = sum(layer.circuit_seconds for layer in layers)
     optimizer.zero_grad(set_to_none=True)
@@ -48,16 +49,26 @@ def optimization_step(
             f"rate, and resume from the last checkpoint"
         )
     optimizer.step()
+    if not all(bool(torch.isfinite(parameter).all()) for parameter in model.parameters()):
+        raise TrainingError(
+            "training diverged: the update made a weight infinite or NaN; lower the learning rate, and resume from "
+            "the last checkpoint"
+        )
     correct = int((outputs.argmax(dim=1) == labels).sum())
     seconds = sum(layer.circuit_seconds for layer in layers) - before
     return StepResult(float(loss.item()), correct, float(norm.item()), seconds)
 
 
 def evaluate(model: nn.Module, loss_function: Loss, values: Tensor, labels: Tensor) -> tuple[float, float]:
-    """Mean loss and accuracy of `model` on all rows."""
+    """Mean loss and accuracy of `model` on all rows; TrainingError when the loss is no number."""
     model.eval()
     with torch.no_grad():
         outputs = torch.cat([model(chunk) for chunk in torch.split(values, _CHUNK)])
         loss = float(loss_function(outputs, labels).item())
     model.train()
+    if not isfinite(loss):
+        raise TrainingError(
+            f"training diverged: the loss on the rows kept aside is {loss}; lower the learning rate, and resume from "
+            f"the last checkpoint"
+        )
     return loss, float((outputs.argmax(dim=1) == labels).double().mean().item())

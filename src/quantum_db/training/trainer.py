@@ -99,8 +99,9 @@ class QuantumTrainer:
     ) -> TrainingResult:
         """Train `model` in place on `values` (rows, inputs) and `labels` (rows,).
 
-        With `resume` a run that has checkpoints goes on from the newest one. Raises StoreError when that checkpoint
-        is damaged or of another configuration, TrainingError when the loss stops being a number.
+        With `resume` a run that has checkpoints goes on from the newest one; without, they are removed and it starts
+        anew. Raises StoreError when the checkpoint to go on from is damaged or of another configuration, TrainingError
+        when the loss stops being a number.
         """
         check_samples(values, labels)
         run = _Run(self, model, values, labels)
@@ -109,6 +110,8 @@ class QuantumTrainer:
             torch.set_rng_state(torch_generator(self.config.seed, "training").get_state())
             if resume:
                 run.resume()
+            else:
+                run.start_anew()
             status: RunStatus = "FAILED"
             run.start_tracking(self._tags)
             try:
@@ -158,12 +161,20 @@ class _Run:
         self.resumed_at_epoch = self.progress.epoch
         _LOG.info("run %s goes on after epoch %d, batch %d", self.run_id, self.progress.epoch, self.progress.batch)
 
+    def start_anew(self) -> None:
+        """Drop what an earlier run of this name left, which a later resume would take for the state of this one."""
+        if self.store is not None:
+            self.store.discard(self.run_id)
+
     def start_tracking(self, tags: Mapping[str, str]) -> None:
         known = self._tracking_file()
         earlier = read_json(known)["run_id"] if known is not None and known.exists() else None
         params = {key: value for key, value in self.config.to_dict().items() if key != "checkpoint_directory"}
         self.tracker.start(self.run_id, params, {"qstore.run_id": self.run_id, **tags}, resume_run_id=earlier)
         self._keep_tracking_id()
+        # what was still on its way when the run was killed; the store skips the steps it already has
+        for number, record in enumerate(self.progress.history, start=1):
+            self._track(record, number)
         self.tracker.log_dict(self.config.to_dict(), "quantum_config.json")
         for number, layer in enumerate(quantum_layers(self.model)):
             self.tracker.log_text(str(layer.circuit) + "\n", f"circuit_{number}.txt")
@@ -239,12 +250,14 @@ class _Run:
         progress.epoch, progress.batch, progress.sums = progress.epoch + 1, 0, EpochSums()
         progress.history.append(record)
         self._watch(record)
-        metrics = {_TRACKED.get(name, name): value for name, value in record.items()}
-        self.tracker.log_metrics(metrics, step=progress.epoch)
+        self._track(record, progress.epoch)
         last = progress.epoch == self.config.epochs or progress.stopped_early
         if last or progress.epoch % self.config.checkpoint_interval == 0:
             self._checkpoint()
         return record
+
+    def _track(self, record: Mapping[str, float], epoch: int) -> None:
+        self.tracker.log_metrics({_TRACKED.get(name, name): value for name, value in record.items()}, step=epoch)
 
     def _watch(self, record: Mapping[str, float]) -> None:
         """Early stopping: remember the best weights, stop when they have been the best for too long."""
