@@ -43,7 +43,7 @@ run: $(STAMP) ## Run the training pipeline on handwritten digits (OUTPUT=, SEED=
 	  --threshold $(THRESHOLD) --output $(OUTPUT)
 
 test: $(STAMP) ## Run all tests (WORKERS= processes)
-	$(BIN)/python -m pytest -n $(WORKERS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 lint: $(STAMP) ## Check style, types and the import rules
 	$(BIN)/ruff check .

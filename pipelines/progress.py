@@ -113,7 +113,9 @@ class Progress(io.TextIOBase):
         self._show(f"    {line}")
 
     def _show(self, line: str) -> None:
-        print(line, file=self._screen, flush=True)
+        # Not print: the runner replaces it, while a task runs, by one that also indents standard output.
+        self._screen.write(line + "\n")
+        self._screen.flush()
 
 
 def _error_in(lines: list[str]) -> dict[str, str] | None:

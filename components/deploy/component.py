@@ -24,7 +24,7 @@ def deploy(
         model: The trained model.
         evaluation: The results of the evaluation.
         threshold: Least accuracy on the test split.
-        require_better: Refuse also when the model is not significantly better than the best classical baseline.
+        require_better: Refuse also a model that is less accurate than the best classical baseline.
         registered_name: Name of the model in MLflow's registry.
         tracking_uri: MLflow store; without one, MLFLOW_TRACKING_URI or a file beside the deployment.
 

@@ -17,7 +17,7 @@ def gate(evaluation: Input[Artifact], threshold: float, require_better: bool = F
     Args:
         evaluation: The results of the evaluation.
         threshold: Least accuracy on the test split.
-        require_better: Refuse also when the model is not significantly better than the best classical baseline.
+        require_better: Refuse also a model that is less accurate than the best classical baseline.
 
     Returns:
         Output: True when the model may be deployed.

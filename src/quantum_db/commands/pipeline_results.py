@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-
-from quantum_db.stages.gate import decide
 
 from quantum_db.errors import DeploymentError
 from quantum_db.files import new_directory, read_json, write_json, write_text
 from quantum_db.reporting.inline_svg import Html
 from quantum_db.reporting.page import Section, Tone, badge, callout, facts, page, table, tiles
+from quantum_db.stages.gate import decide
 
 REPORTS = {
     "preprocess": "Data: what was read, cleaned and split",
@@ -69,9 +69,9 @@ def summary(result: Mapping[str, Any], output: Path) -> str:
             f"Report     {_shown(Path(result['report']))}",
             "             open it in a browser",
             f"Model      {model}",
-            f"             qstore serve --model {model}",
+            f"             {_command('qstore')} serve --model {model}",
             f"MLflow     {_shown(store)}",
-            f"             mlflow ui --backend-store-uri sqlite:///{_shown(store)}",
+            f"             {_command('mlflow')} ui --backend-store-uri sqlite:///{_shown(store)}",
             f"Log        {_shown(output / 'pipeline.log')}",
         ]
     )
@@ -152,6 +152,11 @@ def _index(
 def _accuracy(evaluation: Mapping[str, Any]) -> str:
     low, high = evaluation["accuracy_low"], evaluation["accuracy_high"]
     return f"{evaluation['accuracy']:.1%} (95 % interval {low:.1%} to {high:.1%})"
+
+
+def _command(name: str) -> str:
+    """The command by its name where the shell finds it, else by the path in this environment."""
+    return name if shutil.which(name) else _shown(Path(sys.executable).parent / name)
 
 
 def _shown(path: Path) -> str:

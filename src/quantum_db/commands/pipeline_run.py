@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import sys
 import time
 from collections.abc import Sequence
@@ -16,6 +15,7 @@ from quantum_db.commands.checkout import find_checkout, run_module
 from quantum_db.errors import ConfigurationError, QStoreError
 from quantum_db.files import read_json
 from quantum_db.stages.arguments import parser_for, spec_from
+from quantum_db.stages.gate import check_threshold
 from quantum_db.tracking.address import default_tracking_uri
 
 DESCRIPTION = """\
@@ -41,7 +41,7 @@ class PipelineRunOptions:
     threshold: float = field(default=0.95, metadata={"help": "least accuracy on the test split for a deployment"})
     n_components: int = field(default=0, metadata={"help": "principal components to keep; 0 keeps all features"})
     require_better: bool = field(
-        default=False, metadata={"help": "deploy only what is significantly better than the best classical baseline"}
+        default=False, metadata={"help": "refuse also a model less accurate than the best classical baseline"}
     )
     registered_name: str = field(default="q-store", metadata={"help": "name of the model in MLflow's registry"})
     output: Path | None = field(default=None, metadata={"help": "folder for everything; none means runs/<dataset>"})
@@ -78,16 +78,15 @@ def checked_parameters(options: PipelineRunOptions) -> dict[str, Any]:
     """
     from quantum_db.data.sources import resolve_source
     from quantum_db.seeding import check_seed
+    from quantum_db.tracking.model_registry import check_model_name
 
     dataset = resolve_source(options.dataset).dataset
     config = _model_config(options.model_config)
     check_seed(options.seed)
-    if not (math.isfinite(options.threshold) and 0.0 <= options.threshold <= 1.0):
-        raise ConfigurationError(f"--threshold is {options.threshold}; an accuracy is between 0 and 1")
+    check_threshold(options.threshold)
     if options.n_components < 0:
         raise ConfigurationError(f"--n-components is {options.n_components}; give 0 for all features, or at least 1")
-    if not options.registered_name.strip():
-        raise ConfigurationError("--registered-name is empty; give the model a name in the registry")
+    check_model_name(options.registered_name)
     return {
         "dataset": dataset,
         "model_config": _checked_config(config, options.qpu_target),
@@ -96,7 +95,7 @@ def checked_parameters(options: PipelineRunOptions) -> dict[str, Any]:
         "seed": options.seed,
         "n_components": options.n_components,
         "require_better": options.require_better,
-        "registered_name": options.registered_name.strip(),
+        "registered_name": options.registered_name,
     }
 
 
