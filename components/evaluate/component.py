@@ -53,5 +53,4 @@ def evaluate(
     classification_metrics.log_confusion_matrix(result["class_names"], result["confusion_matrix"])
     roc = result["roc"]
     if roc is not None:
-        # The page wants a threshold with each point; the curve is kept without them.
-        classification_metrics.log_roc_curve(roc["fpr"], roc["tpr"], roc.get("thresholds", roc["fpr"]))
+        classification_metrics.log_roc_curve(roc["fpr"], roc["tpr"], roc["thresholds"])

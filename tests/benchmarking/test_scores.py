@@ -32,6 +32,7 @@ def test_roc_known_answer() -> None:
     assert curve.fpr[0] == curve.tpr[0] == 0.0
     assert curve.fpr[-1] == curve.tpr[-1] == 1.0
     assert np.trapezoid(curve.tpr, curve.fpr) == pytest.approx(0.75)
+    assert curve.thresholds == (1.0, 0.8, 0.4, 0.35, 0.1)
 
 
 def test_roc_of_one_class_is_refused() -> None:

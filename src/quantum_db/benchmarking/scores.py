@@ -13,10 +13,12 @@ from quantum_db.errors import StageInputError
 
 @dataclass(frozen=True)
 class Roc:
-    """False and true positive rates at falling thresholds, and the area under the curve."""
+    """False and true positive rates at falling thresholds of the probability, and the area under the curve."""
 
     fpr: tuple[float, ...]
     tpr: tuple[float, ...]
+    thresholds: tuple[float, ...]
+    """The curve begins at 1, where no row counts as positive; a row is positive from its threshold on."""
     auc: float
 
 
@@ -65,7 +67,10 @@ def roc(labels: NDArray[np.int64], positive_probability: NDArray[np.float64]) ->
             f"a ROC curve needs test samples of both classes 0 and 1, but the labels hold {present.tolist()}; "
             "use a larger test split"
         )
-    fpr, tpr, _ = metrics.roc_curve(labels, positive_probability)
+    fpr, tpr, thresholds = metrics.roc_curve(labels, positive_probability)
     return Roc(
-        tuple(map(float, fpr)), tuple(map(float, tpr)), float(metrics.roc_auc_score(labels, positive_probability))
+        fpr=tuple(map(float, fpr)),
+        tpr=tuple(map(float, tpr)),
+        thresholds=tuple(map(float, np.minimum(thresholds, 1.0))),  # scikit-learn begins at infinity
+        auc=float(metrics.roc_auc_score(labels, positive_probability)),
     )

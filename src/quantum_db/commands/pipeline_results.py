@@ -38,7 +38,8 @@ def collect(run: Mapping[str, Any], parameters: Mapping[str, Any], output: Path)
     write_json(output / "evaluation.json", evaluation)
     write_json(output / "deployment.json", deployment)
     with new_directory(output / "report") as report:
-        _write_reports(report, folder, evaluation, deployment, parameters)
+        stages = _copy_reports(report, folder, {task["name"]: task["seconds"] for task in run["tasks"]})
+        write_text(report / "index.html", _index(evaluation, deployment, parameters, stages))
     return {
         **{name: evaluation[name] for name in ("accuracy", "accuracy_low", "accuracy_high")},
         **{name: evaluation[name] for name in ("best_baseline", "best_baseline_accuracy")},
@@ -60,8 +61,9 @@ def summary(result: Mapping[str, Any], output: Path) -> str:
     return "\n".join(
         [
             "",
-            f"Accuracy   {_accuracy(evaluation)} on {evaluation['n_test']} test samples",
-            f"Baseline   {result['best_baseline_accuracy']:.1%} with {result['best_baseline']}, the best classical one",
+            f"Accuracy   {_percent(result['accuracy'])} on {evaluation['n_test']} test samples"
+            f" (95 % interval {_interval(evaluation)})",
+            f"Baseline   {_percent(result['best_baseline_accuracy'])}, {result['best_baseline']}",
             f"           {evaluation['sentence']}",
             f"Decision   {decision}",
             f"           {result['reason']}",
@@ -100,58 +102,53 @@ def _deployment(
     }
 
 
-def _write_reports(
-    report: Path,
-    folder: Path,
-    evaluation: Mapping[str, Any],
-    deployment: Mapping[str, Any],
-    parameters: Mapping[str, Any],
-) -> None:
-    links = []
+def _copy_reports(report: Path, folder: Path, seconds: Mapping[str, float]) -> list[tuple[str, str, str]]:
+    """Copy the report of each stage that ran; return what the index says of each: link, content, duration."""
+    rows: list[tuple[str, str, str]] = []
     for stage, title in REPORTS.items():
         source = folder / stage / "report_html"
         if source.is_file():
             shutil.copyfile(source, report / f"{stage}.html")
-            links.append((Html(f'<a href="{stage}.html">{stage}</a>'), title))
-    write_text(report / "index.html", _index(evaluation, deployment, parameters, links))
+            rows.append((Html(f'<a href="{stage}.html">{stage}</a>'), title, f"{seconds[stage]:.1f} s"))
+    return rows
 
 
 def _index(
     evaluation: Mapping[str, Any],
     deployment: Mapping[str, Any],
     parameters: Mapping[str, Any],
-    links: list[tuple[Html, str]],
+    stages: list[tuple[str, str, str]],
 ) -> str:
     deployed = bool(deployment["deployed"])
     tone: Tone = "good" if deployed else "neutral"
     numbers = {
-        "accuracy": f"{evaluation['accuracy']:.1%}",
-        "95 % interval": f"{evaluation['accuracy_low']:.1%} to {evaluation['accuracy_high']:.1%}",
-        f"best baseline: {evaluation['best_baseline']}": f"{evaluation['best_baseline_accuracy']:.1%}",
+        "accuracy": _percent(evaluation["accuracy"]),
+        "95 % interval": _interval(evaluation),
+        f"best baseline: {evaluation['best_baseline']}": _percent(evaluation["best_baseline_accuracy"]),
         "decision": badge("deployed" if deployed else "not deployed", tone),
     }
-    baselines = [
-        (row["name"], f"{row['accuracy']:.1%}", f"{row['accuracy_low']:.1%} to {row['accuracy_high']:.1%}")
-        for row in evaluation["baselines"]
-    ]
-    model = ("this model", numbers["accuracy"], numbers["95 % interval"])
+    models = [{**evaluation, "name": "this model"}, *evaluation["baselines"]]
+    rows = [(model["name"], _percent(model["accuracy"]), _interval(model)) for model in models]
     return page(
         f"Training on {parameters['dataset']}",
         [
             Section("", tiles(numbers) + callout(deployment["reason"], tone)),
             Section(
                 "Beside classical models",
-                table(("model", "accuracy", "95 % interval"), [model, *baselines], evaluation["sentence"]),
+                table(("model", "accuracy", "95 % interval"), rows, evaluation["sentence"]),
             ),
-            Section("Reports of the stages", table(("stage", "what it shows"), links)),
+            Section("Reports of the stages", table(("stage", "what it shows", "took"), stages)),
             Section("How it was run", facts({name: str(value) for name, value in parameters.items()})),
         ],
     )
 
 
-def _accuracy(evaluation: Mapping[str, Any]) -> str:
-    low, high = evaluation["accuracy_low"], evaluation["accuracy_high"]
-    return f"{evaluation['accuracy']:.1%} (95 % interval {low:.1%} to {high:.1%})"
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
+
+
+def _interval(scores: Mapping[str, Any]) -> str:
+    return f"{_percent(scores['accuracy_low'])} to {_percent(scores['accuracy_high'])}"
 
 
 def _command(name: str) -> str:

@@ -57,7 +57,7 @@ class EvaluateReport:
     """The content of evaluation.json.
 
     All accuracies, intervals (`_low`, `_high`: 95 % bootstrap, `_wilson_`: 95 % Wilson) and scores lie in 0..1.
-    `confusion_matrix` has true classes in rows; `roc` is fpr, tpr and auc of class 1, None for more than two classes;
+    `confusion_matrix` has true classes in rows; `roc` is fpr, tpr, thresholds, auc of class 1, None for more classes;
     `baselines` holds one entry per classical model, `classes` one per class; `comparison` says how the model stands
     against the best baseline: better, worse, or no significant difference.
     """
