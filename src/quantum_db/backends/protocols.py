@@ -45,7 +45,7 @@ class CircuitRows:
     def of(cls, circuit: Circuit, weights: npt.ArrayLike = (), features: npt.ArrayLike = ()) -> CircuitRows:
         """Make rows from values of one or two dimensions; a single row of either serves all rows of the other."""
         pair = [np.atleast_2d(np.asarray(values, dtype=np.float64)) for values in (weights, features)]
-        rows = max(map(len, pair))
+        rows = max(map(len, pair)) if all(map(len, pair)) else 0
         shared = [np.broadcast_to(v, (rows, v.shape[1])) if len(v) == 1 else v for v in pair]
         return cls(circuit, *shared)
 

@@ -16,6 +16,21 @@ from quantum_db.simulation.statevector import expectation_values, probabilities,
 PRECISIONS = {"complex64": torch.float32, "complex128": torch.float64}
 
 
+def check_device(name: str) -> str:
+    """Return `name` if it is a device that can simulate here ("cpu", "cuda", "cuda:1"), or raise ConfigurationError."""
+    try:
+        device = torch.device(str(name))
+    except RuntimeError as error:
+        raise ConfigurationError(f"unknown device {name!r}; known: cpu, cuda, cuda:<number>") from error
+    if device.type not in ("cpu", "cuda"):
+        raise ConfigurationError(f"circuits are not simulated on device {name!r}; use cpu, cuda or cuda:<number>")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise ConfigurationError(
+            f"device {name!r} was asked for, but torch sees {torch.cuda.device_count()} CUDA device(s); use 'cpu'"
+        )
+    return name
+
+
 @dataclass(frozen=True)
 class StatevectorExecutor:
     """Simulates state vectors on the CPU or a CUDA device.
@@ -28,10 +43,12 @@ class StatevectorExecutor:
     device: str = "cpu"
 
     def __post_init__(self) -> None:
-        if self.precision not in PRECISIONS:
+        if self.precision not in tuple(PRECISIONS):
             raise ConfigurationError(f"unknown precision {self.precision!r}; known: {', '.join(PRECISIONS)}")
-        if self.device.startswith("cuda") and not torch.cuda.is_available():
-            raise ConfigurationError(f"device {self.device!r} was asked for, but torch sees no CUDA device; use 'cpu'")
+        limit = self.max_concurrent_circuits
+        if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 1):
+            raise ConfigurationError(f"max_concurrent_circuits must be a positive integer or None, got {limit!r}")
+        check_device(self.device)
 
     @property
     def name(self) -> str:
@@ -50,6 +67,9 @@ class StatevectorExecutor:
         return tuple(self._run_part(number, part, batch) for number, part in enumerate(batch.parts))
 
     def _run_part(self, number: int, part: CircuitRows, batch: Batch) -> RowResults:
+        if not part.n_rows:
+            nothing = np.zeros((0, len(part.circuit.observables) or 2**part.circuit.n_qubits))
+            return RowResults(nothing, None if batch.shots is None else nothing)
         step = self.max_concurrent_circuits or max(part.n_rows, 1)
         chunks = [self._run_rows(number, part, first, first + step, batch) for first in range(0, part.n_rows, step)]
         values = np.concatenate([values for values, _ in chunks])

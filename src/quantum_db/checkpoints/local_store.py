@@ -10,13 +10,13 @@ from pathlib import Path
 from quantum_db.checkpoints.checkpoint import Checkpoint
 from quantum_db.errors import ConfigurationError, StoreError
 
-_NAME = re.compile(r"epoch-(\d{5})-batch-(\d{6})-([0-9a-f]{12})$")
-_RUN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$")
+_NAME = re.compile(r"epoch-(\d{5})-batch-(\d{6})-([0-9a-f]{12})")
+_RUN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
 
 
 def check_run_id(run_id: str) -> str:
     """Return `run_id` if it can be a folder's name; raise ConfigurationError otherwise."""
-    if not _RUN.match(run_id):
+    if not _RUN.fullmatch(run_id):
         raise ConfigurationError(
             f"a run id is 1 to 128 letters, digits, '-', '_' or '.', starting with a letter or digit, got {run_id!r}"
         )
@@ -49,6 +49,8 @@ class LocalCheckpointStore:
         digest = checkpoint.digest[:12]
         path = self.root / check_run_id(run_id) / f"epoch-{epoch:05d}-batch-{batch:06d}-{digest}"
         checkpoint.write(path)
+        for unfinished in path.parent.glob(".epoch-*"):  # left by a process that was killed while it wrote
+            shutil.rmtree(unfinished)
         for old in self.list(run_id)[: -self.keep]:
             shutil.rmtree(old.path)
         return CheckpointReference(epoch, batch, digest, path)
@@ -57,7 +59,7 @@ class LocalCheckpointStore:
         """The checkpoints of a run, oldest position first; empty when there are none."""
         folder = self.root / check_run_id(run_id)
         entries = sorted(folder.iterdir()) if folder.is_dir() else []
-        matches = [(_NAME.match(entry.name), entry) for entry in entries]
+        matches = [(_NAME.fullmatch(entry.name), entry) for entry in entries]
         return tuple(
             CheckpointReference(int(match[1]), int(match[2]), match[3], entry)
             for match, entry in matches
@@ -68,6 +70,12 @@ class LocalCheckpointStore:
         """The newest checkpoint of a run, or None if it has none; raise StoreError if it is damaged."""
         known = self.list(run_id)
         return Checkpoint.read(known[-1].path) if known else None
+
+    def discard(self, run_id: str) -> None:
+        """Remove everything kept of a run, so that it starts anew."""
+        folder = self.root / check_run_id(run_id)
+        if folder.is_dir():
+            shutil.rmtree(folder)
 
     def find(self, name: str) -> Checkpoint:
         """Read a checkpoint by the path of its folder below the root, or by its full path."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 
 from quantum_db.backends.protocols import CircuitRows, Executor
@@ -16,9 +17,15 @@ class Backprop:
     def jacobian(self, executor: Executor, rows: CircuitRows, wanted: Wanted) -> Jacobian:
         """One backward pass per observable."""
         check_backprop(executor, wanted.shots)
+        shape = (rows.n_rows, len(rows.circuit.observables))
+        nothing = Jacobian(np.zeros((*shape, rows.circuit.n_weights)), np.zeros((*shape, rows.circuit.n_features)))
+        if 0 in shape:
+            return nothing
         weights = torch.tensor(rows.weights, requires_grad=True)
         features = torch.tensor(rows.features, requires_grad=True)
         values = expectation_values(simulate(rows.circuit, weights, features), rows.circuit.observables)
+        if not values.requires_grad:  # no gate has a slot
+            return nothing
         grads = [
             torch.autograd.grad(
                 column.sum(), (weights, features), retain_graph=True, allow_unused=True, materialize_grads=True

@@ -82,7 +82,7 @@ class ParameterShift(CircuitGradient):
         circuit = rows.circuit
         shifts = self.shifts(circuit, wanted)
         shape = (rows.n_rows, len(shifts), len(circuit.observables))
-        values = results[0].values.reshape(shape) if shifts else np.zeros(shape)
+        values = results[0].values.reshape(shape) if results else np.zeros(shape)
         jacobian = {
             "weight": np.zeros((rows.n_rows, len(circuit.observables), circuit.n_weights)),
             "feature": np.zeros((rows.n_rows, len(circuit.observables), circuit.n_features)),

@@ -134,6 +134,8 @@ class QuantumLayer(nn.Module):
         )
 
     def _simulated(self, features: Tensor) -> Tensor:
+        if not len(features):
+            return self.weights.sum() * features.new_zeros(0, len(self.circuit.observables))
         limit = getattr(self.executor, "max_concurrent_circuits", None) or len(features)
         chunks = torch.split(features, max(limit, 1))
         return torch.cat([self._simulated_chunk(chunk) for chunk in chunks])
@@ -152,7 +154,8 @@ class QuantumLayer(nn.Module):
                     "amplitude encoding on a machine has no gradient in the features: the preparation angles are "
                     "not expectation values; use the angle encoder behind a trainable layer"
                 )
-            return torch.as_tensor(self.encoder.slot_values(features.cpu().numpy()), dtype=features.dtype)
+            slots = self.encoder.slot_values(features.cpu().numpy())
+            return torch.as_tensor(slots, dtype=self.weights.dtype, device=features.device)
         terms = self.encoder.terms()
         if all(term.offset == 0 and term.features == (index,) for index, term in enumerate(terms)):
             return features
@@ -179,7 +182,8 @@ class _CircuitValues(torch.autograd.Function):
         seed = _call_seed(layer)
         values = function.forward(*arrays, seed=seed)
         ctx.saved = (layer, function, arrays, seed)
-        return torch.as_tensor(values, dtype=weights.dtype)
+        ctx.devices = (weights.device, slots.device)
+        return torch.as_tensor(values, dtype=weights.dtype, device=weights.device)
 
     @staticmethod
     @once_differentiable
@@ -191,7 +195,10 @@ class _CircuitValues(torch.autograd.Function):
         wanted = Wanted(wants_weights, wants_slots, layer.shots, (seed + 1) % 2**32)
         grads = function.vjp(*arrays, _array(cotangent), wanted)
         layer.circuit_seconds += time.perf_counter() - started
-        by_weight, by_slot = (torch.as_tensor(grad, dtype=cotangent.dtype, device=cotangent.device) for grad in grads)
+        by_weight, by_slot = (
+            torch.as_tensor(grad, dtype=cotangent.dtype, device=device)
+            for grad, device in zip(grads, ctx.devices, strict=True)
+        )
         return None, by_weight if wants_weights else None, by_slot if wants_slots else None
 
 

@@ -63,7 +63,7 @@ class QuantumEncodeReport:
 def run(spec: QuantumEncodeSpec) -> QuantumEncodeReport:
     """Write the encoded dataset of `spec`; raise StageInputError or ConfigurationError when it cannot be encoded."""
     started = time.perf_counter()
-    config = QuantumTrainingConfig.from_json(spec.model_config).replace(seed=spec.seed)
+    config = QuantumTrainingConfig.from_json(spec.model_config, seed=spec.seed)
     train, test = Dataset.load(spec.train_data), Dataset.load(spec.test_data)
     _check_pair(train, test)
     plan = plan_circuit(config, train.n_features, train.n_classes)

@@ -74,8 +74,8 @@ def run(spec: TrainSpec) -> TrainReport:
     """Train and write the model of `spec`; raise a QStoreError that says what is wrong when that cannot be done."""
     started = time.perf_counter()
     checkpoints = spec.checkpoints or spec.model.parent / "checkpoints"
-    config = QuantumTrainingConfig.from_json(spec.model_config).replace(
-        qpu_target=spec.qpu_target, seed=spec.seed, checkpoint_directory=str(checkpoints)
+    config = QuantumTrainingConfig.from_json(spec.model_config, qpu_target=spec.qpu_target, seed=spec.seed).replace(
+        checkpoint_directory=str(checkpoints)
     )
     encoded = EncodedDataset.load(spec.encoded_data)
     tracking_uri = settings.choose_tracking_uri(spec.tracking_uri, spec.model.parent)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import InitVar, asdict, dataclass, field, fields
-from math import isfinite
 from typing import Any, ClassVar
 
 from quantum_db.backends import BACKENDS
@@ -93,6 +92,10 @@ class QuantumTrainingConfig:
         self, pinecone_api_key: str | None, pinecone_environment: str | None, ionq_api_key: str | None
     ) -> None:
         _refuse_secrets(pinecone_api_key, pinecone_environment, ionq_api_key)
+        for item in fields(self):
+            if item.type == "str":
+                _require_text(item.name, getattr(self, item.name))
+        object.__setattr__(self, "encoder_options", _checked_options(self.encoder_options))
         for name, table in (
             ("optimizer", OPTIMIZERS),
             ("loss", LOSSES),
@@ -109,8 +112,8 @@ class QuantumTrainingConfig:
         for name in ("shots_per_circuit", "max_concurrent_circuits", "checkpoint_batches", "early_stopping_patience"):
             if getattr(self, name) is not None:
                 _require_count(name, getattr(self, name))
-        for name in ("learning_rate", "readout_scale"):
-            _require_positive(name, getattr(self, name))
+        _require_positive("learning_rate", self.learning_rate, highest=100.0)
+        _require_positive("readout_scale", self.readout_scale, highest=1e6)
         edges(self.entanglement_pattern, 1)
         check_seed(self.seed)
         self._check_combinations()
@@ -124,8 +127,9 @@ class QuantumTrainingConfig:
         ):
             if value not in known:
                 raise ConfigurationError(f"unknown {name} {value!r}; known: {', '.join(known)}")
-        if isinstance(self.validation_fraction, bool) or not 0 <= self.validation_fraction < 1:
-            raise ConfigurationError(f"validation_fraction must be in [0, 1), got {self.validation_fraction}")
+        fraction = self.validation_fraction
+        if isinstance(fraction, bool) or not isinstance(fraction, (int, float)) or not 0 <= fraction < 1:
+            raise ConfigurationError(f"validation_fraction must be in [0, 1), got {fraction!r}")
         if self.early_stopping_patience is not None and self.validation_fraction == 0:
             raise ConfigurationError(
                 "early stopping watches the validation loss: set validation_fraction, for example to 0.1"
@@ -171,15 +175,24 @@ class QuantumTrainingConfig:
         return cls(**given)
 
     @classmethod
-    def from_json(cls, text: str) -> QuantumTrainingConfig:
-        """Read a JSON object of settings; raise ConfigurationError when it is no such thing."""
+    def from_json(cls, text: str, **decided: Any) -> QuantumTrainingConfig:
+        """Read a JSON object of settings; raise ConfigurationError when it is no such thing.
+
+        `decided` are settings that the caller has decided on; a text that says otherwise is refused.
+        """
         try:
             values = json.loads(text)
         except ValueError as error:
             raise ConfigurationError(f"the model configuration is not JSON: {error}") from error
         if not isinstance(values, dict):
             raise ConfigurationError(f"the model configuration must be a JSON object, got {type(values).__name__}")
-        return cls.from_dict(values)
+        for name, value in decided.items():
+            if values.get(name, value) != value:
+                raise ConfigurationError(
+                    f"the model configuration sets {name} to {values[name]!r}, but this run's own {name} is {value!r}; "
+                    f"leave it out of the model configuration"
+                )
+        return cls.from_dict({**values, **decided})
 
 
 def _refuse_secrets(*given: str | None) -> None:
@@ -193,9 +206,24 @@ def _require_count(name: str, value: Any) -> None:
         raise ConfigurationError(f"{name} must be a positive integer, got {value!r}")
 
 
-def _require_positive(name: str, value: Any) -> None:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not isfinite(value) or value <= 0:
-        raise ConfigurationError(f"{name} must be a finite number above 0, got {value!r}")
+def _require_positive(name: str, value: Any, highest: float) -> None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= highest:
+        raise ConfigurationError(f"{name} must be a number above 0 and at most {highest:g}, got {value!r}")
+
+
+def _require_text(name: str, value: Any) -> None:
+    if not isinstance(value, str):
+        raise ConfigurationError(f"{name} must be a string, got {value!r}")
+
+
+def _checked_options(options: Any) -> dict[str, Any]:
+    """A copy of the encoder's options, without those that other settings decide."""
+    if not isinstance(options, Mapping):
+        raise ConfigurationError(f"encoder_options must be an object of options by name, got {options!r}")
+    for name, setting in (("name", "encoder"), ("n_qubits", "n_qubits"), ("n_features", "the data")):
+        if name in options:
+            raise ConfigurationError(f"encoder_options may not hold {name!r}: that is decided by {setting}")
+    return dict(options)
 
 
 def changed_settings(first: Mapping[str, Any], second: Mapping[str, Any]) -> tuple[str, ...]:
