@@ -21,7 +21,7 @@ HOST ?= 127.0.0.1
 PORT ?= 8080
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lint format pipelines serve clean distclean
+.PHONY: help install run test lint format pipelines serve ui clean distclean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -60,6 +60,9 @@ pipelines: $(STAMP) ## Compile the pipelines into pipelines/compiled
 
 serve: $(STAMP) ## Serve the model of the last run over HTTP (MODEL=, HOST=, PORT=)
 	$(BIN)/qstore serve --model $(MODEL) --host $(HOST) --port $(PORT)
+
+ui: $(STAMP) ## Open MLflow's pages on the store of the last run at http://127.0.0.1:5000 (OUTPUT=)
+	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false $(BIN)/mlflow ui --workers 1 --backend-store-uri sqlite:///$(OUTPUT)/mlflow.db
 
 clean: ## Remove caches and build outputs (runs/ stays)
 	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache local_outputs

@@ -193,10 +193,13 @@ def test_compile_writes_where_it_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_interrupting_ends_the_whole_run_with_exit_code_130(
-    number: int, tmp_path: Path, checkout_that: Callable
-) -> None:
-    checkout = checkout_that("import time\nopen('started', 'w').close()\ntime.sleep(60)")
+def test_interrupting_ends_the_whole_run(number: int, tmp_path: Path, checkout_that: Callable[[str], Path]) -> None:
+    checkout = checkout_that(
+        "import subprocess, time\n"
+        "subprocess.Popen(['sleep', '60'])\n"  # a stage's process
+        "open('started', 'w').close()\n"
+        "time.sleep(60)"
+    )
     command = [sys.executable, "-m", "quantum_db.cli", "pipeline", "run", "--project", str(checkout)]
     process = subprocess.Popen([*command, "--output", "out"], cwd=tmp_path, stderr=subprocess.PIPE, text=True)
     while not (checkout / "started").exists():

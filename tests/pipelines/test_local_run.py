@@ -123,7 +123,7 @@ def test_the_summary_says_how_to_open_what_was_written(refused: subprocess.Compl
     text = refused.stdout
     assert "Report     iris/report/index.html" in text
     assert "qstore serve --model iris/model" in text
-    assert "mlflow ui --backend-store-uri sqlite:///iris/mlflow.db" in text
+    assert "mlflow ui --workers 1 --backend-store-uri sqlite:///iris/mlflow.db" in text
     assert "Log        iris/pipeline.log" in text
 
 

@@ -22,6 +22,9 @@ REPORTS = {
     "deploy": "Deployment: decision and smoke test",
 }
 
+# Without this MLflow starts about ten more processes, for jobs that nobody here submits.
+_MLFLOW = "MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false"
+
 
 def collect(run: Mapping[str, Any], parameters: Mapping[str, Any], output: Path) -> dict[str, Any]:
     """Lay out the artifacts of a run below `output` and return its result.
@@ -73,7 +76,7 @@ def summary(result: Mapping[str, Any], output: Path) -> str:
             f"Model      {model}",
             f"             {_command('qstore')} serve --model {model}",
             f"MLflow     {_shown(store)}",
-            f"             {_command('mlflow')} ui --backend-store-uri sqlite:///{_shown(store)}",
+            f"             {_MLFLOW} {_command('mlflow')} ui --workers 1 --backend-store-uri sqlite:///{_shown(store)}",
             f"Log        {_shown(output / 'pipeline.log')}",
         ]
     )
