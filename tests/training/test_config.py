@@ -1,0 +1,236 @@
+import json
+from dataclasses import FrozenInstanceError, fields
+
+import pytest
+
+from quantum_db.errors import ConfigurationError
+from quantum_db.training.config import QuantumTrainingConfig, changed_settings
+
+# a value other than the default for every field
+OTHER = {
+    "learning_rate": 0.5,
+    "batch_size": 7,
+    "epochs": 3,
+    "optimizer": "sgd",
+    "loss": "mse",
+    "gradient_method": "parameter_shift",
+    "validation_fraction": 0.25,
+    "early_stopping_patience": 4,
+    "seed": 11,
+    "model": "variational",
+    "n_qubits": 5,
+    "circuit_depth": 2,
+    "entanglement_pattern": "star",
+    "encoder": "iqp",
+    "encoder_options": {"repetitions": 1},
+    "ansatz": "strongly_entangling",
+    "measurement_basis": "X",
+    "hidden_in": 12,
+    "hidden_out": 13,
+    "readout_scale": 2.5,
+    "qpu_target": "simulator",
+    "shots_per_circuit": 100,
+    "max_concurrent_circuits": 6,
+    "precision": "complex128",
+    "device": "cuda",
+    "checkpoint_interval": 2,
+    "checkpoint_batches": 9,
+    "checkpoint_directory": "elsewhere",
+}
+ONE_CHOICE = {"qpu_target"}
+
+
+def test_every_field_is_accepted_and_kept():
+    assert set(OTHER) == {item.name for item in fields(QuantumTrainingConfig)}
+    config = QuantumTrainingConfig.from_dict(OTHER)
+    default = QuantumTrainingConfig()
+    for name, value in OTHER.items():
+        assert getattr(config, name) == value
+        assert name in ONE_CHOICE or getattr(default, name) != value, name
+
+
+def test_json_round_trip():
+    config = QuantumTrainingConfig.from_dict(OTHER)
+    assert QuantumTrainingConfig.from_json(config.to_json()) == config
+    assert QuantumTrainingConfig.from_json("{}") == QuantumTrainingConfig()
+    assert json.loads(config.to_json()) == {"schema_version": 1, **OTHER}
+
+
+def test_replace_changes_a_copy_and_checks_it():
+    config = QuantumTrainingConfig()
+    changed = config.replace(epochs=5, model="quantum")
+    assert (changed.epochs, changed.model, config.epochs, config.model) == (5, "quantum", 30, "hybrid")
+    assert changed.replace(epochs=30, model="hybrid") == config
+    with pytest.raises(ConfigurationError, match="epochs must be a positive integer, got 0"):
+        config.replace(epochs=0)
+    with pytest.raises(ConfigurationError, match="unknown setting 'epoch'"):
+        config.replace(epoch=1)
+
+
+def test_it_cannot_be_changed():
+    config = QuantumTrainingConfig()
+    with pytest.raises(FrozenInstanceError):
+        config.epochs = 1
+    options = {"axis": "X"}
+    config = QuantumTrainingConfig(encoder_options=options)
+    options["axis"] = "Q"
+    config.to_dict()["encoder_options"]["axis"] = "Q"
+    assert config.encoder_options == {"axis": "X"}
+
+
+@pytest.mark.parametrize("version", [0, 2, "1", None])
+def test_another_schema_is_refused(version):
+    with pytest.raises(ConfigurationError, match=r"has schema version .*, this release reads 1"):
+        QuantumTrainingConfig.from_dict({"schema_version": version})
+
+
+COUNTS = [
+    "batch_size", "epochs", "n_qubits", "circuit_depth", "hidden_in", "hidden_out", "checkpoint_interval",
+    "shots_per_circuit", "max_concurrent_circuits", "checkpoint_batches", "early_stopping_patience",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", COUNTS)
+@pytest.mark.parametrize("value", [0, -1, 1.0, "3", True, [2], float("nan")])
+def test_counts_are_positive_integers(name, value):
+    with pytest.raises(ConfigurationError, match=f"{name} must be a positive integer, got"):
+        QuantumTrainingConfig.from_dict({name: value})
+
+
+@pytest.mark.parametrize("name", ["learning_rate", "readout_scale"])
+@pytest.mark.parametrize("value", [0, -0.1, float("nan"), float("inf"), "0.1", None, True, 10**400, 1e7])
+def test_rates_are_sane_numbers_above_zero(name, value):
+    with pytest.raises(ConfigurationError, match=f"{name} must be a number above 0 and at most"):
+        QuantumTrainingConfig.from_dict({name: value})
+
+
+@pytest.mark.parametrize("value", [-0.1, 1, 1.5, float("nan"), "x", None, True])
+def test_the_validation_fraction_is_below_one(value):
+    with pytest.raises(ConfigurationError, match=r"validation_fraction must be in \[0, 1\), got"):
+        QuantumTrainingConfig.from_dict({"validation_fraction": value})
+
+
+@pytest.mark.parametrize(
+    ("name", "known"),
+    [
+        ("optimizer", "adam, sgd"),
+        ("loss", "cross_entropy, mse"),
+        ("gradient_method", "backprop, parameter_shift"),
+        ("model", "hybrid, quantum, variational"),
+        ("encoder", "amplitude, angle, basis, iqp, reuploading"),
+        ("ansatz", "hardware_efficient, strongly_entangling"),
+        ("qpu_target", "simulator"),
+        ("entanglement_pattern", "circular, full, linear, pairwise, star"),
+        ("measurement_basis", "X, Y, Z"),
+        ("precision", "complex64, complex128"),
+    ],
+)
+def test_unknown_names_list_the_known_ones(name, known):
+    with pytest.raises(ConfigurationError, match=f"unknown .*'nonsense'; known: {known}"):
+        QuantumTrainingConfig.from_dict({name: "nonsense"})
+
+
+TEXTS = [item.name for item in fields(QuantumTrainingConfig) if isinstance(OTHER[item.name], str)]
+
+
+@pytest.mark.parametrize("name", TEXTS)
+@pytest.mark.parametrize("value", [3, None, ["adam"], {}])
+def test_names_are_strings(name, value):
+    with pytest.raises(ConfigurationError, match=f"{name} must be a string, got"):
+        QuantumTrainingConfig.from_dict({name: value})
+
+
+def test_the_names_of_the_requirement_are_all_texts():
+    assert {"optimizer", "qpu_target", "checkpoint_directory", "device"} <= set(TEXTS)
+
+
+@pytest.mark.parametrize("options", [[1], "axis", None, 3])
+def test_encoder_options_are_an_object(options):
+    with pytest.raises(ConfigurationError, match="encoder_options must be an object"):
+        QuantumTrainingConfig.from_dict({"encoder_options": options})
+
+
+@pytest.mark.parametrize("name", ["name", "n_qubits", "n_features"])
+def test_encoder_options_cannot_overrule_other_settings(name):
+    with pytest.raises(ConfigurationError, match=f"encoder_options may not hold '{name}'"):
+        QuantumTrainingConfig(encoder_options={name: 3})
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32, 1.5, "0", None, True])
+def test_seeds(seed):
+    with pytest.raises(ConfigurationError, match="seed must be an integer from 0"):
+        QuantumTrainingConfig.from_dict({"seed": seed})
+
+
+def test_too_many_qubits_for_any_target():
+    assert QuantumTrainingConfig(n_qubits=64).n_qubits == 64
+    with pytest.raises(ConfigurationError, match="n_qubits is 65; no target here has more than 64"):
+        QuantumTrainingConfig(n_qubits=65)
+
+
+def test_early_stopping_needs_rows_to_watch():
+    with pytest.raises(ConfigurationError, match=r"set validation_fraction, for example to 0\.1"):
+        QuantumTrainingConfig(early_stopping_patience=3)
+
+
+def test_shots_need_another_method_than_backpropagation():
+    with pytest.raises(ConfigurationError, match="'backprop' needs exact values, but shots_per_circuit is 100"):
+        QuantumTrainingConfig(shots_per_circuit=100)
+    QuantumTrainingConfig(shots_per_circuit=100, gradient_method="parameter_shift")
+
+
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        ("ionq_api_key", "set IONQ_API_KEY, or IONQ_API_KEY_FILE to a mounted file"),
+        ("pinecone_api_key", "set PINECONE_API_KEY, or PINECONE_API_KEY_FILE to a mounted file"),
+        ("pinecone_environment", "Pinecone has no environments any more"),
+    ],
+)
+def test_secrets_are_refused_with_advice_and_never_repeated(name, advice):
+    for make in (
+        lambda: QuantumTrainingConfig(**{name: "hunter2"}),
+        lambda: QuantumTrainingConfig.from_dict({name: "hunter2"}),
+        lambda: QuantumTrainingConfig.from_json(json.dumps({name: "hunter2"})),
+        lambda: QuantumTrainingConfig().replace(**{name: "hunter2"}),
+    ):
+        with pytest.raises(ConfigurationError, match=f"{name} is no training setting; {advice}") as caught:
+            make()
+        assert "hunter2" not in str(caught.value)
+    assert name not in QuantumTrainingConfig().to_dict()
+    assert name not in repr(QuantumTrainingConfig())
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "the model configuration is not JSON"),
+        ("[1]", "must be a JSON object, got list"),
+        ("null", "must be a JSON object, got NoneType"),
+        ('{"n_qubit": 4}', "unknown setting 'n_qubit'; known: ansatz, batch_size, .*n_qubits"),
+    ],
+)
+def test_texts_that_are_no_settings(text, message):
+    with pytest.raises(ConfigurationError, match=message):
+        QuantumTrainingConfig.from_json(text)
+
+
+def test_what_the_caller_decided_is_not_overruled_in_silence():
+    config = QuantumTrainingConfig.from_json('{"epochs": 2}', seed=4, qpu_target="simulator")
+    assert (config.seed, config.epochs) == (4, 2)
+    assert QuantumTrainingConfig.from_json('{"seed": 4}', seed=4).seed == 4
+    with pytest.raises(ConfigurationError, match="sets seed to 3, but this run's own seed is 4; leave it out"):
+        QuantumTrainingConfig.from_json('{"seed": 3}', seed=4)
+
+
+def test_the_dtype_follows_the_precision():
+    assert QuantumTrainingConfig(precision="complex64").dtype == "float32"
+    assert QuantumTrainingConfig(precision="complex128").dtype == "float64"
+
+
+def test_changes_that_a_resumed_run_may_not_make():
+    first = QuantumTrainingConfig().to_dict()
+    of_the_run = {"epochs": 99, "checkpoint_interval": 5, "checkpoint_directory": "x", "max_concurrent_circuits": 3}
+    assert changed_settings(first, first | of_the_run | {"checkpoint_batches": 4}) == ()
+    assert changed_settings(first, first | {"seed": 1, "learning_rate": 0.5}) == ("learning_rate", "seed")
+    assert changed_settings({}, first) != ()
