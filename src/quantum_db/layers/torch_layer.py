@@ -42,6 +42,7 @@ class QuantumLayer(nn.Module):
 
     weights: nn.Parameter
     sampled_batches: Tensor
+    _live: Tensor
 
     def __init__(
         self,
@@ -85,6 +86,9 @@ class QuantumLayer(nn.Module):
         self.weights = nn.Parameter((INITIAL_WEIGHT_SPREAD * initial).to(dtype))
         # part of the state_dict, so that a resumed run draws the samples it would have drawn
         self.register_buffer("sampled_batches", torch.zeros((), dtype=torch.int64))
+        live = torch.ones(self.circuit.n_weights, dtype=torch.bool)
+        live[list(self.dead_weights)] = False
+        self.register_buffer("_live", live, persistent=False)
 
     @property
     def n_qubits(self) -> int:
@@ -141,10 +145,12 @@ class QuantumLayer(nn.Module):
         return torch.cat([self._simulated_chunk(chunk) for chunk in chunks])
 
     def _simulated_chunk(self, features: Tensor) -> Tensor:
+        # a dead weight gets a gradient of exactly zero, not one of rounding errors, which Adam would scale up
+        weights = torch.where(self._live, self.weights, self.weights.detach())
         if isinstance(self.encoder, AmplitudeEncoder):
-            states = simulate(self._from_states, self.weights, initial_states=self._amplitudes(features))
+            states = simulate(self._from_states, weights, initial_states=self._amplitudes(features))
         else:
-            states = simulate(self.circuit, self.weights, self._slots(features))
+            states = simulate(self.circuit, weights, self._slots(features))
         return expectation_values(states, self.circuit.observables)
 
     def _slots(self, features: Tensor) -> Tensor:
