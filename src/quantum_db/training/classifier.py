@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from quantum_db.circuits.circuit import Circuit
@@ -63,9 +64,10 @@ class VariationalQuantumClassifier(ClassifierMixin, BaseEstimator):  # type: ign
     def fit(self, X: npt.ArrayLike, y: npt.ArrayLike) -> VariationalQuantumClassifier:
         """Train on `X` (rows, features) and labels `y` (rows,); raise StageInputError for a single class."""
         values, labels = validate_data(self, X, y, dtype=np.float64)
+        check_classification_targets(labels)
         self.classes_, numbers = np.unique(labels, return_inverse=True)
         if len(self.classes_) < 2:
-            raise StageInputError(f"a classifier needs at least two classes, but all labels are {self.classes_[0]!r}")
+            raise StageInputError(f"a classifier needs at least two classes, but all labels are {self.classes_[0]}")
         config = self._config()
         names = [f"feature_{number}" for number in range(values.shape[1])]
         self.preprocessing_: Preprocessing = fit_preprocessing(
@@ -86,7 +88,8 @@ class VariationalQuantumClassifier(ClassifierMixin, BaseEstimator):  # type: ign
 
     def predict(self, X: npt.ArrayLike) -> npt.NDArray[Any]:
         """The most probable class of each row."""
-        return np.asarray(self.classes_[self.predict_proba(X).argmax(axis=1)])
+        probabilities = self.predict_proba(X)
+        return np.asarray(self.classes_[probabilities.argmax(axis=1)])
 
     def build_circuit(self, row: npt.ArrayLike) -> Circuit:
         """The circuit that is run for one row of features, with all angles filled in."""
