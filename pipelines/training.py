@@ -49,6 +49,7 @@ def training(
     require_better: bool = False,
     registered_name: str = "q-store",
     tracking_uri: str = "",
+    checkpoints: str = "",
 ) -> None:
     """Train, evaluate and perhaps deploy one model.
 
@@ -62,6 +63,8 @@ def training(
         require_better: Deploy only a model that is at least as accurate as the best classical baseline.
         registered_name: Name of the model in MLflow's registry.
         tracking_uri: MLflow store; without one, MLFLOW_TRACKING_URI of the containers.
+        checkpoints: Folder for checkpoints that outlives a container; the same training goes on from there after a
+            kill. Without one they lie beside the model.
     """
     prepared = preprocess(dataset=dataset, seed=seed, n_components=n_components)
     _present(prepared, "Preprocess", _SMALL, repeatable=True)
@@ -80,7 +83,7 @@ def training(
         qpu_target=qpu_target,
         seed=seed,
         tracking_uri=tracking_uri,
-        run_id=dsl.PIPELINE_JOB_ID_PLACEHOLDER,
+        checkpoints=checkpoints,
     )
     _present(trained, "Train", _LARGE, repeatable=False)
 

@@ -29,7 +29,8 @@ def train(
         seed: Seed of the run.
         checkpoints: Folder for checkpoints; one that outlives the container lets a restarted one resume.
         tracking_uri: MLflow store; without one, MLFLOW_TRACKING_URI or a file beside the model.
-        run_id: Name of the run in checkpoints and in MLflow.
+        run_id: Name of the run in checkpoints and in MLflow; made from data and settings if empty, so that the same
+            training finds its checkpoints again.
         resume: Go on from the checkpoints of this run if there are some.
 
     Returns:

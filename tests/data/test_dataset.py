@@ -18,7 +18,14 @@ from quantum_db.errors import StageInputError, StoreError
 def dataset(iris) -> Dataset:
     fitted = fit_preprocessing(iris.features, iris.feature_names)
     return Dataset(
-        fitted.transform(iris.features), iris.labels, iris.class_names, fitted.feature_names, iris.name, "all", fitted
+        features=fitted.transform(iris.features),
+        labels=iris.labels,
+        class_names=iris.class_names,
+        feature_names=fitted.feature_names,
+        name=iris.name,
+        split="all",
+        preprocessing=fitted,
+        raw_examples=iris.features[:3],
     )
 
 
@@ -27,6 +34,7 @@ def test_save_and_load_keep_everything(dataset, tmp_path):
     again = Dataset.load(tmp_path / "data")
     assert np.array_equal(again.features, dataset.features)
     assert np.array_equal(again.labels, dataset.labels)
+    assert np.array_equal(again.raw_examples, dataset.raw_examples)
     assert (again.features.dtype, again.labels.dtype) == (np.float64, np.int64)
     for field in ("class_names", "feature_names", "name", "split", "preprocessing", "digest"):
         assert getattr(again, field) == getattr(dataset, field)
@@ -46,8 +54,9 @@ def test_digest_is_of_the_values_and_stable(dataset):
     changed = dataset.features.copy()
     changed[3, 1] = np.nextafter(changed[3, 1], 2)
     assert replace(dataset, features=changed).digest != dataset.digest
-    tiny = Dataset(np.array([[1.0], [2.0]]), np.array([0, 1]), ("a", "b"), ("x",), "tiny", "all", Preprocessing(("x",)))
-    assert tiny.digest == hashlib.sha256(b"2x1" + struct.pack("<2d2q", 1.0, 2.0, 0, 1)).hexdigest()
+    values, raw = np.array([[1.0], [2.0]]), np.array([[3.0]])
+    tiny = Dataset(values, np.array([0, 1]), ("a", "b"), ("x",), "tiny", "all", Preprocessing(("x",)), raw)
+    assert tiny.digest == hashlib.sha256(b"2x1" + struct.pack("<2d2qd", 1.0, 2.0, 0, 1, 3.0)).hexdigest()
 
 
 def test_saving_again_replaces_the_whole_directory(dataset, tmp_path):

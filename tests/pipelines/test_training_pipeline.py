@@ -51,6 +51,7 @@ def test_parameters_and_their_defaults(compiled: dict[str, Any]) -> None:
         "require_better": False,
         "registered_name": "q-store",
         "tracking_uri": "",
+        "checkpoints": "",
     }
     assert all(value["description"] for value in parameters.values())
     assert set(parameters) == set(inspect.signature(PIPELINES["training"].pipeline_func).parameters)
@@ -100,6 +101,7 @@ def test_every_task_has_a_name_for_people(compiled: dict[str, Any]) -> None:
     }
 
 
-def test_train_gets_the_identity_of_the_run(compiled: dict[str, Any]) -> None:
-    run_id = compiled["root"]["dag"]["tasks"]["train"]["inputs"]["parameters"]["run_id"]
-    assert run_id["runtimeValue"]["constant"] == "{{$.pipeline_job_uuid}}"
+def test_train_finds_the_checkpoints_of_the_same_training_again(compiled: dict[str, Any]) -> None:
+    inputs = compiled["root"]["dag"]["tasks"]["train"]["inputs"]["parameters"]
+    assert inputs["checkpoints"] == {"componentInputParameter": "checkpoints"}
+    assert "run_id" not in inputs  # so that it is made from data and settings

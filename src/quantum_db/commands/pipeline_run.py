@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 import time
 from collections.abc import Sequence
@@ -58,6 +59,7 @@ def main(arguments: Sequence[str]) -> int:
     checkout = find_checkout(options.project)
     output = (options.output or Path("runs") / short_name(parameters["dataset"])).resolve()
     parameters["tracking_uri"] = default_tracking_uri(output)
+    parameters["checkpoints"] = str(output / "checkpoints")
     if options.dry_run:
         _print_plan(parameters, output, checkout)
         return 0
@@ -66,6 +68,9 @@ def main(arguments: Sequence[str]) -> int:
     from quantum_db.commands.pipeline_results import collect, summary
 
     result = collect(run, parameters, output)
+    # the model is complete; a run that was killed keeps them, and the same command goes on from there
+    if Path(parameters["checkpoints"]).is_dir():
+        shutil.rmtree(parameters["checkpoints"])
     result["seconds"] = round(time.monotonic() - started, 1)
     print(json.dumps(result) if options.json else summary(result, output))
     return 0

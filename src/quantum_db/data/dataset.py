@@ -56,6 +56,7 @@ class Dataset:
                 f"{self.name}: {self.n_features} features, {len(self.feature_names)} feature names, and a "
                 f"preprocessing that gives {self.preprocessing.n_features}; the three must be equal"
             )
+        _check_raw_examples(self)
 
     @property
     def n_samples(self) -> int:
@@ -145,13 +146,16 @@ def _check_arrays(dataset: Dataset) -> None:
             f"{name}: labels lie between {labels.min()} and {labels.max()}, but {dataset.n_classes} classes are named; "
             f"labels must lie between 0 and {dataset.n_classes - 1}"
         )
-    if dataset.raw_examples.ndim != 2 or dataset.raw_examples.shape[1] != dataset.preprocessing.n_raw_features:
-        raise StageInputError(
-            f"{name}: raw examples must have the {dataset.preprocessing.n_raw_features} raw features, got the shape "
-            f"{dataset.raw_examples.shape}"
-        )
     columns = [f"column {number}" for number in range(1, features.shape[1] + 1)]
     check_finite(features, columns, source=name)
+
+
+def _check_raw_examples(dataset: Dataset) -> None:
+    if dataset.raw_examples.ndim != 2 or dataset.raw_examples.shape[1] != dataset.preprocessing.n_raw_features:
+        raise StageInputError(
+            f"{dataset.name}: raw examples must have the {dataset.preprocessing.n_raw_features} raw features, got the shape "
+            f"{dataset.raw_examples.shape}"
+        )
 
 
 def _read_manifest(folder: Path) -> dict[str, Any]:

@@ -79,7 +79,7 @@ def run(spec: TrainSpec) -> TrainReport:
     )
     encoded = EncodedDataset.load(spec.encoded_data)
     tracking_uri = settings.choose_tracking_uri(spec.tracking_uri, spec.model.parent)
-    tracker = BufferedTracker(MlflowTracker(tracking_uri), spool=checkpoints / "tracking-unsent.jsonl")
+    tracker = BufferedTracker(MlflowTracker(tracking_uri), spool=spec.model.parent / "tracking-unsent.jsonl")
     tags = {**provenance_tags(), "dataset": encoded.dataset_name, "dataset_digest": encoded.dataset_digest}
     trainer = QuantumTrainer(config, tracker=tracker, run_id=spec.run_id, tags=tags)
     model = trainer.build_model(encoded.n_inputs, encoded.n_classes)
