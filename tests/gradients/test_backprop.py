@@ -30,5 +30,7 @@ def test_shots_are_refused():
 
 
 def test_an_unknown_method_lists_the_known_ones():
-    with pytest.raises(ConfigurationError, match="unknown gradient method 'finite'; known: backprop, parameter_shift"):
-        GRADIENT_METHODS.load("finite")
+    with pytest.raises(
+        ConfigurationError, match=r"unknown gradient method 'guess'; known: backprop,.* parameter_shift"
+    ):
+        GRADIENT_METHODS.load("guess")

@@ -16,6 +16,7 @@ LAYERED = Circuit(
     (
         op("RY", 0, angle=feature(0) * 1.5 + 0.1),
         op("RX", 1, angle=feature(1)),
+        op("H", 2),
         op("RZ", 2, angle=feature(0)),
         op("RY", 1, angle=weight(0)),
         op("RX", 2, angle=weight(1) * -0.5),

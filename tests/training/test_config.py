@@ -3,7 +3,15 @@ from dataclasses import FrozenInstanceError, fields
 
 import pytest
 
+from quantum_db.backends import BACKENDS
+from quantum_db.circuits.ansatz import ANSAETZE
+from quantum_db.circuits.encoders import ENCODERS
+from quantum_db.circuits.entanglement import PATTERNS
 from quantum_db.errors import ConfigurationError
+from quantum_db.gradients import GRADIENT_METHODS
+from quantum_db.losses import LOSSES
+from quantum_db.models import MODELS
+from quantum_db.optimizers import OPTIMIZERS
 from quantum_db.training.config import QuantumTrainingConfig, changed_settings
 
 # a value other than the default for every field
@@ -110,24 +118,32 @@ def test_the_validation_fraction_is_below_one(value):
         QuantumTrainingConfig.from_dict({"validation_fraction": value})
 
 
-@pytest.mark.parametrize(
-    ("name", "known"),
-    [
-        ("optimizer", "adam, sgd"),
-        ("loss", "cross_entropy, mse"),
-        ("gradient_method", "backprop, parameter_shift"),
-        ("model", "hybrid, quantum, variational"),
-        ("encoder", "amplitude, angle, basis, iqp, reuploading"),
-        ("ansatz", "hardware_efficient, strongly_entangling"),
-        ("qpu_target", "simulator"),
-        ("entanglement_pattern", "circular, full, linear, pairwise, star"),
-        ("measurement_basis", "X, Y, Z"),
-        ("precision", "complex64, complex128"),
-    ],
-)
-def test_unknown_names_list_the_known_ones(name, known):
-    with pytest.raises(ConfigurationError, match=f"unknown .*'nonsense'; known: {known}"):
+TABLES = {
+    "optimizer": OPTIMIZERS,
+    "loss": LOSSES,
+    "gradient_method": GRADIENT_METHODS,
+    "model": MODELS,
+    "encoder": ENCODERS,
+    "ansatz": ANSAETZE,
+    "qpu_target": BACKENDS,
+}
+KNOWN = {name: table.names() for name, table in TABLES.items()} | {
+    "entanglement_pattern": tuple(sorted(PATTERNS)),
+    "measurement_basis": ("X", "Y", "Z"),
+    "precision": ("complex64", "complex128"),
+}
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_unknown_names_list_the_known_ones(name):
+    with pytest.raises(ConfigurationError, match=f"unknown .*'nonsense'; known: {', '.join(KNOWN[name])}"):
         QuantumTrainingConfig.from_dict({name: "nonsense"})
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_every_known_name_is_accepted(name):
+    for value in KNOWN[name]:
+        assert getattr(QuantumTrainingConfig.from_dict({name: value}), name) == value
 
 
 TEXTS = [item.name for item in fields(QuantumTrainingConfig) if isinstance(OTHER[item.name], str)]

@@ -122,9 +122,9 @@ class TestLosses:
         assert sampled - true == pytest.approx(bias, rel=0.35)
 
     def test_unknown_names_list_the_known_ones(self):
-        with pytest.raises(ConfigurationError, match="unknown loss 'hinge'; known: cross_entropy, mse"):
-            LOSSES.load("hinge")
-        with pytest.raises(ConfigurationError, match="unknown optimizer 'qng'; known: adam, sgd"):
-            OPTIMIZERS.load("qng")
+        with pytest.raises(ConfigurationError, match=r"unknown loss 'regret'; known: .*cross_entropy.* mse"):
+            LOSSES.load("regret")
+        with pytest.raises(ConfigurationError, match=r"unknown optimizer 'luck'; known: .*adam.* sgd"):
+            OPTIMIZERS.load("luck")
         assert OPTIMIZERS.load("adam") is torch.optim.Adam
         assert OPTIMIZERS.load("sgd") is torch.optim.SGD
