@@ -153,8 +153,8 @@ def _check_arrays(dataset: Dataset) -> None:
 def _check_raw_examples(dataset: Dataset) -> None:
     if dataset.raw_examples.ndim != 2 or dataset.raw_examples.shape[1] != dataset.preprocessing.n_raw_features:
         raise StageInputError(
-            f"{dataset.name}: raw examples must have the {dataset.preprocessing.n_raw_features} raw features, got the shape "
-            f"{dataset.raw_examples.shape}"
+            f"{dataset.name}: raw examples must have the {dataset.preprocessing.n_raw_features} raw features, got the "
+            f"shape {dataset.raw_examples.shape}"
         )
 
 

@@ -25,8 +25,9 @@ from quantum_db.gradients.backprop import Backprop, check_backprop
 from quantum_db.gradients.method import Wanted
 from quantum_db.layers.quantum_function import QuantumFunction
 from quantum_db.seeding import check_seed, torch_generator
+from quantum_db.simulation.adjoint import differentiable_expectations
 from quantum_db.simulation.measurement import check_shots
-from quantum_db.simulation.statevector import COMPLEX_OF, expectation_values, simulate
+from quantum_db.simulation.statevector import COMPLEX_OF
 
 INITIAL_WEIGHT_SPREAD = 0.1
 """Standard deviation of the initial angles in radians; small angles keep clear of barren plateaus."""
@@ -148,10 +149,9 @@ class QuantumLayer(nn.Module):
         # a dead weight gets a gradient of exactly zero, not one of rounding errors, which Adam would scale up
         weights = torch.where(self._live, self.weights, self.weights.detach())
         if isinstance(self.encoder, AmplitudeEncoder):
-            states = simulate(self._from_states, weights, initial_states=self._amplitudes(features))
-        else:
-            states = simulate(self.circuit, weights, self._slots(features))
-        return expectation_values(states, self.circuit.observables)
+            nothing = features.new_zeros(1, 0)
+            return differentiable_expectations(self._from_states, weights, nothing, self._amplitudes(features))
+        return differentiable_expectations(self.circuit, weights, self._slots(features))
 
     def _slots(self, features: Tensor) -> Tensor:
         if isinstance(self.encoder, AmplitudeEncoder):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -48,17 +49,33 @@ def check_memory(
 
     `index_arrays` is how many arrays of 2^n integers the prepared circuit holds.
     """
-    needed = needed_bytes(n_qubits, rows, amplitude_bytes, saved_states, index_arrays)
-    if needed < 2**26:  # reading the machine's state costs more than such a small simulation
+
+    def needed(qubits: int) -> int:
+        return needed_bytes(qubits, rows, amplitude_bytes, saved_states, index_arrays)
+
+    _refuse_unless_it_fits(needed, n_qubits, rows, device)
+
+
+def check_kernel_memory(n_qubits: int, rows: int, padded_rows: int, amplitude_bytes: int) -> None:
+    """Raise ConfigurationError unless the compiled kernel's two states per padded row fit, one forward, one back."""
+
+    def needed(qubits: int) -> int:
+        return 2 * (1 << qubits) * padded_rows * amplitude_bytes
+
+    _refuse_unless_it_fits(needed, n_qubits, rows, torch.device("cpu"))
+
+
+def _refuse_unless_it_fits(needed: Callable[[int], int], n_qubits: int, rows: int, device: torch.device) -> None:
+    if needed(n_qubits) < 2**26:  # reading the machine's state costs more than such a small simulation
         return
     free = available_bytes(device)
-    if needed <= free:
+    if needed(n_qubits) <= free:
         return
     fits = n_qubits
-    while fits > 1 and needed_bytes(fits, rows, amplitude_bytes, saved_states, index_arrays) > free:
+    while fits > 1 and needed(fits) > free:
         fits -= 1
     raise ConfigurationError(
-        f"simulating {n_qubits} qubits with {rows} row(s) at once needs {needed / 2**30:,.1f} GiB, and "
+        f"simulating {n_qubits} qubits with {rows} row(s) at once needs {needed(n_qubits) / 2**30:,.1f} GiB, and "
         f"{free / 2**30:,.1f} GiB are free; {fits} qubits fit. Use fewer qubits, a smaller batch size or "
         f"max_concurrent_circuits, or complex64"
     )

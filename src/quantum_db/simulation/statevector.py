@@ -160,7 +160,8 @@ def _multiply(matrix: Tensor, state: Tensor, size: int, right: int) -> Tensor:
     return (matrix[:, None] @ middle).reshape(rows, -1)
 
 
-def _as_rows(name: str, values: Tensor, width: int) -> Tensor:
+def as_rows(name: str, values: Tensor, width: int) -> Tensor:
+    """The values as (rows, width); raise CircuitError when they have another width or are not finite."""
     rows = values[None] if values.ndim == 1 else values
     if rows.ndim != 2 or rows.shape[1] != width:
         raise CircuitError(f"the circuit takes {width} {name}, got values of shape {tuple(values.shape)}")
@@ -169,7 +170,8 @@ def _as_rows(name: str, values: Tensor, width: int) -> Tensor:
     return rows
 
 
-def _check_initial(states: Tensor, rows: int, amplitudes: int) -> None:
+def check_initial_states(states: Tensor, rows: int, amplitudes: int) -> None:
+    """Raise CircuitError unless the states are (rows, amplitudes) or (1, amplitudes)."""
     if states.ndim != 2 or states.shape[1] != amplitudes or len(states) not in (1, rows):
         raise CircuitError(
             f"initial states must have shape (rows, {amplitudes}) with 1 or {rows} row(s), got {tuple(states.shape)}"
@@ -187,15 +189,15 @@ def simulate(
     """
     if weights.dtype not in COMPLEX_OF:
         raise CircuitError(f"weights must be float32 or float64, got {weights.dtype}")
-    weights = _as_rows("weights", weights, circuit.n_weights)
+    weights = as_rows("weights", weights, circuit.n_weights)
     if features is None:
         features = weights.new_zeros(1 if initial_states is None else max(len(initial_states), 1), 0)
-    features = _as_rows("features", features, circuit.n_features).to(weights.dtype)
+    features = as_rows("features", features, circuit.n_features).to(weights.dtype)
     if len(weights) != len(features) and 1 not in (len(weights), len(features)):
         raise CircuitError(f"{len(weights)} rows of weights do not match {len(features)} rows of features")
     rows, dtype = max(len(weights), len(features)), COMPLEX_OF[weights.dtype]
     if initial_states is not None:
-        _check_initial(initial_states, rows, 2**circuit.n_qubits)
+        check_initial_states(initial_states, rows, 2**circuit.n_qubits)
     # before the circuit is prepared, which takes memory of the order of a state itself
     check_memory(circuit.n_qubits, rows, dtype.itemsize, 0, weights.device, index_arrays(circuit))
     run = _Run(circuit, weights, features)
