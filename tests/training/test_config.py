@@ -36,16 +36,19 @@ OTHER = {
     "hidden_in": 12,
     "hidden_out": 13,
     "readout_scale": 2.5,
-    "qpu_target": "simulator",
+    "qpu_target": "trajectories",
     "shots_per_circuit": 100,
     "max_concurrent_circuits": 6,
     "precision": "complex128",
     "device": "cuda",
+    "noise_model": "aria-1",
+    "noise_seed": 3,
+    "trajectories": None,
     "checkpoint_interval": 2,
     "checkpoint_batches": 9,
     "checkpoint_directory": "elsewhere",
 }
-ONE_CHOICE = {"qpu_target"}
+NOT_WITH_SHOTS = {"trajectories"}
 
 
 def test_every_field_is_accepted_and_kept():
@@ -54,7 +57,30 @@ def test_every_field_is_accepted_and_kept():
     default = QuantumTrainingConfig()
     for name, value in OTHER.items():
         assert getattr(config, name) == value
-        assert name in ONE_CHOICE or getattr(default, name) != value, name
+        assert name in NOT_WITH_SHOTS or getattr(default, name) != value, name
+
+
+def test_trajectories_are_for_exact_values_on_their_target():
+    options = {"qpu_target": "trajectories", "gradient_method": "parameter_shift"}
+    assert QuantumTrainingConfig.from_dict({**options, "trajectories": 40}).trajectories == 40
+    with pytest.raises(ConfigurationError, match="trajectories is 40 and shots_per_circuit 10, but with shots"):
+        QuantumTrainingConfig.from_dict({**options, "trajectories": 40, "shots_per_circuit": 10})
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"noise_model": "aria-1"}, "noise_model is 'aria-1', but qpu_target 'simulator' has no such option"),
+        ({"noise_seed": 3}, "noise_seed is 3, but qpu_target 'simulator' has no such option"),
+        ({"trajectories": 3}, "trajectories is 3, but qpu_target 'simulator' .* use qpu_target 'trajectories'"),
+        ({"noise_model": "harmony"}, "unknown noise model 'harmony'; known: ideal, aria-1, aria-2, forte-1"),
+        ({"noise_seed": -1}, "seed must be an integer from 0"),
+        ({"trajectories": 0}, "trajectories must be a positive integer or None, got 0"),
+    ],
+)
+def test_noise_that_would_be_ignored_is_refused(values, message):
+    with pytest.raises(ConfigurationError, match=message):
+        QuantumTrainingConfig.from_dict(values)
 
 
 def test_json_round_trip():

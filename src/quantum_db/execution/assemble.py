@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from quantum_db.backends import BACKENDS
 from quantum_db.backends.protocols import Executor
 from quantum_db.errors import ConfigurationError
+from quantum_db.seeding import check_seed
+from quantum_db.simulation.noise import noise_model
 
 
 @dataclass(frozen=True)
@@ -14,26 +19,68 @@ class ExecutionConfig:
     """Where circuits run.
 
     `precision` and `device` are those of the embedded simulator; `max_concurrent_circuits` bounds how many circuits
-    it holds in memory at once (None: all of a batch).
+    it holds in memory at once (None: all of a batch). `noise_model`, `noise_seed` and `trajectories` are for targets
+    that simulate noise; a target that has no such option refuses one that was set.
     """
 
     qpu_target: str = "simulator"
     max_concurrent_circuits: int | None = None
     precision: str = "complex64"
     device: str = "cpu"
+    noise_model: str = "ideal"
+    noise_seed: int | None = None
+    trajectories: int | None = None
 
     def __post_init__(self) -> None:
         BACKENDS.require(self.qpu_target)
         limit = self.max_concurrent_circuits
         if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 1):
             raise ConfigurationError(f"max_concurrent_circuits must be a positive integer or None, got {limit!r}")
+        check_noise_options(self.qpu_target, self.noise_model, self.noise_seed, self.trajectories)
+
+
+def check_noise_options(target: str, model: str, seed: int | None, trajectories: int | None) -> dict[str, Any]:
+    """The options of noise that were set, by name; ConfigurationError for an impossible one.
+
+    The exact simulator refuses them here already, without being loaded.
+    """
+    noise_model(model)
+    if seed is not None:
+        check_seed(seed)
+    if trajectories is not None and (
+        isinstance(trajectories, bool) or not isinstance(trajectories, int) or trajectories < 1
+    ):
+        raise ConfigurationError(f"trajectories must be a positive integer or None, got {trajectories!r}")
+    given: dict[str, Any] = {} if model == "ideal" else {"noise_model": model}
+    given |= {} if seed is None else {"noise_seed": seed}
+    given |= {} if trajectories is None else {"trajectories": trajectories}
+    if target == "simulator":
+        _refuse(target, given)
+    return given
+
+
+def _refuse(target: str, options: Mapping[str, Any]) -> None:
+    for name, value in options.items():
+        fitting = "'trajectories'" if name == "trajectories" else "'noisy_simulator' or 'trajectories'"
+        raise ConfigurationError(
+            f"{name} is {value!r}, but qpu_target {target!r} has no such option and would ignore it; "
+            f"use qpu_target {fitting}, or leave {name} out"
+        )
 
 
 def assemble(config: ExecutionConfig) -> Executor:
-    """Make the executor that `config` describes; raise ConfigurationError if a name in it is unknown."""
-    executor: Executor = BACKENDS.load(config.qpu_target)(
+    """Make the executor that `config` describes.
+
+    Raises ConfigurationError if a name in it is unknown, or if the target has no option that was set.
+    """
+    make = BACKENDS.load(config.qpu_target)
+    noise = check_noise_options(config.qpu_target, config.noise_model, config.noise_seed, config.trajectories)
+    taken = inspect.signature(make).parameters
+    _refuse(config.qpu_target, {name: value for name, value in noise.items() if name not in taken})
+    executor: Executor = make(
         precision=config.precision,
         max_concurrent_circuits=config.max_concurrent_circuits,
         device=config.device,
+        **noise,
     )
     return executor

@@ -12,6 +12,7 @@ from quantum_db.circuits.ansatz import ANSAETZE
 from quantum_db.circuits.encoders import ENCODERS
 from quantum_db.circuits.entanglement import edges
 from quantum_db.errors import ConfigurationError
+from quantum_db.execution.assemble import check_noise_options
 from quantum_db.gradients import GRADIENT_METHODS
 from quantum_db.losses import LOSSES
 from quantum_db.models import MODELS
@@ -72,6 +73,12 @@ class QuantumTrainingConfig:
     """How many circuits are simulated at once, which bounds the memory; None means a whole batch."""
     precision: str = "complex64"
     device: str = "cpu"
+    noise_model: str = "ideal"
+    """What goes wrong on the simulators with noise: "aria-1", ..., see docs/noise.md."""
+    noise_seed: int | None = None
+    """Other random errors with the same `seed`; None derives them from `seed` alone."""
+    trajectories: int | None = None
+    """Trajectories of each circuit on target "trajectories" without shots; None means 1000."""
 
     checkpoint_interval: int = 1
     """Epochs between checkpoints."""
@@ -114,6 +121,7 @@ class QuantumTrainingConfig:
                 _require_count(name, getattr(self, name))
         _require_positive("learning_rate", self.learning_rate, highest=100.0)
         _require_positive("readout_scale", self.readout_scale, highest=1e6)
+        check_noise_options(self.qpu_target, self.noise_model, self.noise_seed, self.trajectories)
         edges(self.entanglement_pattern, 1)
         check_seed(self.seed)
         self._check_combinations()
@@ -138,6 +146,12 @@ class QuantumTrainingConfig:
             raise ConfigurationError(
                 f"gradient method 'backprop' needs exact values, but shots_per_circuit is {self.shots_per_circuit}; "
                 f"use gradient_method 'parameter_shift', or leave shots_per_circuit out"
+            )
+
+        if self.shots_per_circuit is not None and self.trajectories is not None:
+            raise ConfigurationError(
+                f"trajectories is {self.trajectories} and shots_per_circuit {self.shots_per_circuit}, but with shots "
+                f"each shot is a trajectory of its own; leave one of them out"
             )
 
     @property

@@ -74,5 +74,8 @@ def executor_for(config: QuantumTrainingConfig) -> Executor:
             max_concurrent_circuits=config.max_concurrent_circuits,
             precision=config.precision,
             device=config.device,
+            noise_model=config.noise_model,
+            noise_seed=config.noise_seed,
+            trajectories=config.trajectories,
         )
     )
