@@ -199,6 +199,25 @@ class TestOneSeedOneResult:
         assert torch.equal(torch.rand(3), expected)
         assert torch.get_num_threads() == threads
 
+    def test_models_that_draw_random_numbers_themselves(self, config):
+        """Dropout draws from torch's own generator, which is seeded, kept in checkpoints and left as it was."""
+
+        def dropping(epochs, before, **options):
+            torch.manual_seed(before)
+            model = torch.nn.Sequential(torch.nn.BatchNorm1d(4), torch.nn.Linear(4, 3), torch.nn.Dropout(0.5))
+            for name, parameter in model.named_parameters():
+                torch.nn.init.constant_(parameter, 0.1 * len(name))
+            expected = torch.get_rng_state()
+            trainer = QuantumTrainer(config.replace(epochs=epochs, batch_size=25), progress=False, **options)
+            result = trainer.fit(model, VALUES, LABELS)
+            assert torch.equal(torch.get_rng_state(), expected)
+            return outcome(model, result)
+
+        alone = dropping(4, before=1, checkpoints=False)
+        assert dropping(4, before=2, checkpoints=False) == alone
+        dropping(2, before=3, run_id="run")
+        assert dropping(4, before=4, run_id="run") == alone
+
     @pytest.mark.parametrize("limit", [1, 7, 100])
     def test_how_many_circuits_run_at_once_does_not_matter(self, config, limit):
         double = config.replace(precision="complex128", epochs=2)
@@ -460,6 +479,17 @@ class TestTracking:
         fit(config, tracker=second)
         assert second.of("start")[0][3] == "tracked-1"
         assert [step for _, step in second.of("metrics")] == [1, 2, 3]  # the store skips what it has
+
+    def test_a_store_that_tells_its_run_only_at_the_end(self, config):
+        class SlowTracker(RecordingTracker):
+            @property
+            def run_id(self):
+                return "late" if self.of("finish") else ""
+
+        assert fit(config.replace(epochs=2), tracker=SlowTracker())[1].tracking_run_id == "late"
+        resumed = RecordingTracker()
+        fit(config, tracker=resumed)
+        assert resumed.of("start")[0][3] == "late"
 
     def test_a_store_that_is_away_does_not_stop_training(self, config, tmp_path):
         failing = RecordingTracker(fails=("start", "metrics", "finish"), error=TrackingError("the store is away."))

@@ -7,7 +7,7 @@ import json
 import logging
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -122,7 +122,9 @@ class QuantumTrainer:
                 raise
             finally:
                 self._tracker.finish(status)
-        return result
+        run.keep_tracking_id()
+        # a slow store may tell the id of the run as late as its end
+        return replace(result, tracking_run_id=self._tracker.run_id)
 
 
 class _Run:
@@ -171,7 +173,7 @@ class _Run:
         earlier = read_json(known)["run_id"] if known is not None and known.exists() else None
         params = {key: value for key, value in self.config.to_dict().items() if key != "checkpoint_directory"}
         self.tracker.start(self.run_id, params, {"qstore.run_id": self.run_id, **tags}, resume_run_id=earlier)
-        self._keep_tracking_id()
+        self.keep_tracking_id()
         # what was still on its way when the run was killed; the store skips the steps it already has
         for number, record in enumerate(self.progress.history, start=1):
             self._track(record, number)
@@ -275,17 +277,19 @@ class _Run:
             return
         checkpoint: Checkpoint = capture(self.model, self.optimizer, self.progress, self.best, self.identity)
         self.store.write(self.run_id, self.progress.epoch, self.progress.batch, checkpoint)
-        self._keep_tracking_id()
+        self.keep_tracking_id()
 
     def _tracking_file(self) -> Path | None:
         return None if self.store is None else self.store.root / self.run_id / "tracking.json"
 
-    def _keep_tracking_id(self) -> None:
+    def keep_tracking_id(self) -> None:
+        """Write down which run of the tracking store this is, as soon as the store has told."""
         file = self._tracking_file()
         if file is not None and self.tracker.run_id and not file.exists():
             write_json(file, {"run_id": self.tracker.run_id})
 
     def _check_classes(self) -> None:
+        self.model.eval()  # no random numbers and no statistics are taken from this row
         with torch.no_grad():
             outputs = self.model(self.values[:1]).shape[1]
         highest = int(self.labels.max())
