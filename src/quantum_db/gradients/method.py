@@ -14,26 +14,43 @@ import numpy as np
 import numpy.typing as npt
 
 from quantum_db.backends.protocols import Batch, CircuitRows, Executor, RowResults
+from quantum_db.circuits.circuit import Circuit
+from quantum_db.circuits.observables import qubit_wise_commuting_groups
+from quantum_db.errors import ConfigurationError
 
 FloatArray = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which derivatives are asked for, and how they may be measured (`shots` None: exactly)."""
+    """Which derivatives are asked for, and how they may be measured (`shots` None: exactly).
+
+    `standard_errors` asks for the standard error of each derivative as well, where the method knows it. Raises
+    ConfigurationError for shots that are no positive integer.
+    """
 
     weights: bool = True
     features: bool = False
     shots: int | None = None
     seed: int = 0
+    standard_errors: bool = False
+
+    def __post_init__(self) -> None:
+        shots = self.shots
+        if shots is not None and (isinstance(shots, bool) or not isinstance(shots, int) or shots < 1):
+            raise ConfigurationError(f"shots must be a positive integer, got {shots!r}; leave it out for exact values")
 
 
 @dataclass(frozen=True, eq=False)
 class Jacobian:
-    """Derivatives of every observable: in weights (rows, observables, n_weights), in features likewise."""
+    """Derivatives of every observable: in weights (rows, observables, n_weights), in features likewise.
+
+    `standard_errors` has the same shapes; it is None where nobody asked for it and where the derivatives are exact.
+    """
 
     weights: FloatArray
     features: FloatArray
+    standard_errors: Jacobian | None = None
 
 
 class GradientMethod(Protocol):
@@ -59,3 +76,15 @@ class CircuitGradient(ABC):
         """Expand, run once, combine."""
         batch = replace(self.expand(rows, wanted), shots=wanted.shots, seed=wanted.seed)
         return self.combine(rows, wanted, executor.run(batch) if batch.n_circuits else ())
+
+    def circuit_count(self, rows: CircuitRows, wanted: Wanted) -> int:
+        """How many circuits `jacobian` will run, known before it runs.
+
+        A machine measures one basis at a time, so there it is this times `measurement_groups(rows.circuit)`.
+        """
+        return self.expand(rows, wanted).n_circuits
+
+
+def measurement_groups(circuit: Circuit) -> int:
+    """In how many bases `circuit` has to be measured, so how often a machine runs it with all its shots."""
+    return max(1, len(qubit_wise_commuting_groups(circuit.observables)))

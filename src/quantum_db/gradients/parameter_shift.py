@@ -7,20 +7,23 @@ Rules: Schuld et al., arXiv:1811.11184; Wierichs et al., arXiv:2107.12390.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
-from quantum_db.backends.protocols import Batch, CircuitRows, RowResults
-from quantum_db.circuits.circuit import Circuit, Operation, Slot, weight
+from quantum_db.backends.protocols import CircuitRows
+from quantum_db.circuits.circuit import Circuit, Slot
 from quantum_db.circuits.gates import gate
 from quantum_db.circuits.light_cone import live_slots
-from quantum_db.gradients.method import CircuitGradient, FloatArray, Jacobian, Wanted
+from quantum_db.gradients.method import Wanted
+from quantum_db.gradients.unrolling import angles, unrolled
+from quantum_db.gradients.weighted_sums import Terms, WeightedSumGradient
 
 
 @dataclass(frozen=True)
 class _Shift:
-    """One term of one occurrence's rule: add `shift` to angle number `angle`; `factor` = coefficient * scale."""
+    """One term of one place's rule: add `shift` to angle number `angle`; `factor` = coefficient * scale."""
 
     angle: int
     slot: Slot
@@ -28,65 +31,59 @@ class _Shift:
     factor: float
 
 
-def unrolled(circuit: Circuit) -> tuple[Circuit, tuple[Slot, ...]]:
-    """The circuit with an own weight slot for every angle that had a slot, and the slot each one had."""
-    slots: list[Slot] = []
-    operations: list[Operation] = []
-    for operation in circuit.operations:
-        if operation.slot is not None:
-            slots.append(operation.slot)
-            operation = replace(operation, angle=weight(len(slots) - 1))
-        operations.append(operation)
-    return Circuit(circuit.n_qubits, tuple(operations), circuit.observables), tuple(slots)
+class ParameterShift(WeightedSumGradient):
+    """Two circuits per angle, four for controlled rotations, and exact.
 
+    A place of a slot that no observable depends on is not shifted, even where the slot stands in a live place too.
+    """
 
-def angles(rows: CircuitRows, slots: tuple[Slot, ...]) -> FloatArray:
-    """The angle of every slotted gate in radians, shape (rows, slotted gates)."""
-    values = {"weight": rows.weights, "feature": rows.features}
-    columns = [slot.scale * values[slot.kind][:, slot.index] + slot.offset for slot in slots]
-    return np.stack(columns, axis=1) if columns else np.zeros((rows.n_rows, 0))
-
-
-class ParameterShift(CircuitGradient):
-    """Two circuits per angle, four for controlled rotations; slots that no observable depends on are not shifted."""
-
-    def shifts(self, circuit: Circuit, asked: Wanted) -> tuple[_Shift, ...]:
-        """All shifted evaluations that one row of `circuit` needs."""
-        live = live_slots(circuit)
-        wanted = {"weight": asked.weights, "feature": asked.features}
-        found: list[_Shift] = []
-        number = -1
-        for operation in circuit.operations:
-            slot = operation.slot
-            if slot is None:
-                continue
-            number += 1
-            if wanted[slot.kind] and (slot.kind, slot.index) in live:
-                rule = gate(operation.gate).shift_rule
-                found += [_Shift(number, slot, shift, factor * slot.scale) for factor, shift in rule]
-        return tuple(found)
-
-    def expand(self, rows: CircuitRows, wanted: Wanted) -> Batch:
-        """One part whose rows are, for each row of `rows` in turn, its shifted evaluations."""
+    def terms(self, rows: CircuitRows, wanted: Wanted) -> Terms:
+        """For each row of `rows` in turn, its shifted evaluations."""
         circuit, slots = unrolled(rows.circuit)
-        shifts = self.shifts(rows.circuit, wanted)
-        if not shifts:
-            return Batch(())
+        shifts = _shifts(_Written(rows.circuit), wanted.weights, wanted.features)
         table = np.zeros((len(shifts), len(slots)))
         table[np.arange(len(shifts)), [shift.angle for shift in shifts]] = [shift.shift for shift in shifts]
-        shifted = angles(rows, slots)[:, None, :] + table[None]
-        return Batch((CircuitRows.of(circuit, shifted.reshape(-1, len(slots)), np.zeros((1, 0))),))
+        first_feature = rows.circuit.n_weights
+        columns = [shift.slot.index + first_feature * (shift.slot.kind == "feature") for shift in shifts]
+        count = rows.n_rows * len(shifts)
+        shifted = (angles(rows, slots)[:, None, :] + table[None]).reshape(count, len(slots))
+        return Terms(
+            circuits=CircuitRows(circuit, shifted, np.zeros((count, 0))),
+            points=np.arange(count),
+            rows=np.repeat(np.arange(rows.n_rows), len(shifts)),
+            slots=np.tile(np.array(columns, dtype=np.int64), rows.n_rows),
+            factors=np.tile(np.array([shift.factor for shift in shifts]), rows.n_rows),
+        )
 
-    def combine(self, rows: CircuitRows, wanted: Wanted, results: tuple[RowResults, ...]) -> Jacobian:
-        """Add the weighted results of each slot's shifts."""
-        circuit = rows.circuit
-        shifts = self.shifts(circuit, wanted)
-        shape = (rows.n_rows, len(shifts), len(circuit.observables))
-        values = results[0].values.reshape(shape) if results else np.zeros(shape)
-        jacobian = {
-            "weight": np.zeros((rows.n_rows, len(circuit.observables), circuit.n_weights)),
-            "feature": np.zeros((rows.n_rows, len(circuit.observables), circuit.n_features)),
-        }
-        for position, shift in enumerate(shifts):
-            jacobian[shift.slot.kind][:, :, shift.slot.index] += shift.factor * values[:, position]
-        return Jacobian(jacobian["weight"], jacobian["feature"])
+
+class _Written:
+    """A circuit as it is written down: equal circuits may number their angles differently."""
+
+    def __init__(self, circuit: Circuit) -> None:
+        self.circuit = circuit
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Written) and self._key == other._key
+
+    def __hash__(self) -> int:
+        return hash(self._key)
+
+    @property
+    def _key(self) -> tuple[object, ...]:
+        return (self.circuit.n_qubits, self.circuit.operations, self.circuit.observables)
+
+
+@lru_cache(maxsize=64)
+def _shifts(written: _Written, weights: bool, features: bool) -> tuple[_Shift, ...]:
+    """All shifted evaluations that one row of the circuit needs."""
+    circuit = written.circuit
+    own, slots = unrolled(circuit)
+    live = live_slots(own)
+    rotations = [operation.gate for operation in circuit.operations if operation.slot is not None]
+    asked = {"weight": weights, "feature": features}
+    return tuple(
+        _Shift(number, slot, shift, factor * slot.scale)
+        for number, (name, slot) in enumerate(zip(rotations, slots, strict=True))
+        if asked[slot.kind] and slot.scale != 0 and ("weight", number) in live
+        for factor, shift in gate(name).shift_rule
+    )
