@@ -18,6 +18,13 @@ from quantum_db.losses import LOSSES
 from quantum_db.models import MODELS
 from quantum_db.optimizers import OPTIMIZERS
 from quantum_db.seeding import check_seed
+from quantum_db.training.schedules import (
+    LEARNING_RATE_SCHEDULES,
+    SHOTS_SCHEDULES,
+    cosine_rate,
+    grown_shots,
+    stepped_rate,
+)
 
 SCHEMA_VERSION = 1
 MAX_QUBITS = 64
@@ -42,7 +49,16 @@ class QuantumTrainingConfig:
     learning_rate: float = 0.01
     batch_size: int = 32
     epochs: int = 30
+    learning_rate_schedule: str = "constant"
+    """"constant", "cosine" (down to `learning_rate_final` over all epochs) or "step"."""
+    learning_rate_final: float = 0.0
+    """What a cosine schedule ends with."""
+    learning_rate_step_epochs: int = 10
+    """Epochs after which a step schedule multiplies the learning rate by `learning_rate_step_factor`, each time."""
+    learning_rate_step_factor: float = 0.5
     optimizer: str = "adam"
+    optimizer_options: Mapping[str, Any] = field(default_factory=dict)
+    """Further options of the optimizer, see docs/gradients.md."""
     loss: str = "cross_entropy"
     gradient_method: str = "backprop"
     validation_fraction: float = 0.0
@@ -69,6 +85,9 @@ class QuantumTrainingConfig:
     qpu_target: str = "simulator"
     shots_per_circuit: int | None = None
     """Shots for each expectation value; None computes exact values, which only a simulator can."""
+    shots_schedule: str = "constant"
+    """"constant", or "linear": from `shots_per_circuit` in the first epoch to `shots_final` in the last."""
+    shots_final: int | None = None
     max_concurrent_circuits: int | None = None
     """How many circuits are simulated at once, which bounds the memory; None means a whole batch."""
     precision: str = "complex64"
@@ -103,6 +122,7 @@ class QuantumTrainingConfig:
             if item.type == "str":
                 _require_text(item.name, getattr(self, item.name))
         object.__setattr__(self, "encoder_options", _checked_options(self.encoder_options))
+        object.__setattr__(self, "optimizer_options", _options("optimizer_options", self.optimizer_options))
         for name, table in (
             ("optimizer", OPTIMIZERS),
             ("loss", LOSSES),
@@ -116,7 +136,10 @@ class QuantumTrainingConfig:
         for name in ("batch_size", "epochs", "n_qubits", "circuit_depth", "hidden_in", "hidden_out"):
             _require_count(name, getattr(self, name))
         _require_count("checkpoint_interval", self.checkpoint_interval)
-        for name in ("shots_per_circuit", "max_concurrent_circuits", "checkpoint_batches", "early_stopping_patience"):
+        for name in (
+            "shots_per_circuit", "shots_final", "max_concurrent_circuits", "checkpoint_batches",
+            "early_stopping_patience",
+        ):  # fmt: skip
             if getattr(self, name) is not None:
                 _require_count(name, getattr(self, name))
         _require_positive("learning_rate", self.learning_rate, highest=100.0)
@@ -125,6 +148,7 @@ class QuantumTrainingConfig:
         edges(self.entanglement_pattern, 1)
         check_seed(self.seed)
         self._check_combinations()
+        self._check_schedules()
 
     def _check_combinations(self) -> None:
         if self.n_qubits > MAX_QUBITS:
@@ -132,6 +156,8 @@ class QuantumTrainingConfig:
         for name, value, known in (
             ("measurement_basis", self.measurement_basis, _BASES),
             ("precision", self.precision, tuple(PRECISIONS)),
+            ("learning_rate_schedule", self.learning_rate_schedule, LEARNING_RATE_SCHEDULES),
+            ("shots_schedule", self.shots_schedule, SHOTS_SCHEDULES),
         ):
             if value not in known:
                 raise ConfigurationError(f"unknown {name} {value!r}; known: {', '.join(known)}")
@@ -153,6 +179,42 @@ class QuantumTrainingConfig:
                 f"trajectories is {self.trajectories} and shots_per_circuit {self.shots_per_circuit}, but with shots "
                 f"each shot is a trajectory of its own; leave one of them out"
             )
+
+    def _check_schedules(self) -> None:
+        _require_count("learning_rate_step_epochs", self.learning_rate_step_epochs)
+        _require_positive("learning_rate_step_factor", self.learning_rate_step_factor, highest=1.0)
+        final = self.learning_rate_final
+        if isinstance(final, bool) or not isinstance(final, (int, float)) or not 0 <= final <= self.learning_rate:
+            raise ConfigurationError(
+                f"learning_rate_final must be a number from 0 to the learning rate {self.learning_rate:g}, got "
+                f"{final!r}"
+            )
+        grows = self.shots_schedule == "linear"
+        if grows and (self.shots_per_circuit is None or self.shots_final is None):
+            raise ConfigurationError(
+                f"a linear shots_schedule needs shots_per_circuit and shots_final, got {self.shots_per_circuit} and "
+                f"{self.shots_final}"
+            )
+        if self.shots_final is not None and not grows:
+            raise ConfigurationError(
+                f"shots_final is {self.shots_final}, but the shots_schedule is constant and would ignore it; set "
+                f"shots_schedule to 'linear'"
+            )
+
+    def learning_rate_at(self, epoch: float) -> float:
+        """The learning rate after `epoch` epochs, which may be a fraction."""
+        if self.learning_rate_schedule == "cosine":
+            return cosine_rate(self.learning_rate, self.learning_rate_final, epoch / self.epochs)
+        if self.learning_rate_schedule == "step":
+            every = self.learning_rate_step_epochs
+            return stepped_rate(self.learning_rate, self.learning_rate_step_factor, every, epoch)
+        return self.learning_rate
+
+    def shots_at(self, epoch: int) -> int | None:
+        """The shots for each expectation value in `epoch`, counted from 0."""
+        if self.shots_per_circuit is None or self.shots_final is None:
+            return self.shots_per_circuit
+        return grown_shots(self.shots_per_circuit, self.shots_final, epoch, self.epochs)
 
     @property
     def dtype(self) -> str:
@@ -230,17 +292,27 @@ def _require_text(name: str, value: Any) -> None:
         raise ConfigurationError(f"{name} must be a string, got {value!r}")
 
 
-def _checked_options(options: Any) -> dict[str, Any]:
-    """A copy of the encoder's options, without those that other settings decide."""
+def _options(name: str, options: Any) -> dict[str, Any]:
     if not isinstance(options, Mapping):
-        raise ConfigurationError(f"encoder_options must be an object of options by name, got {options!r}")
-    for name, setting in (("name", "encoder"), ("n_qubits", "n_qubits"), ("n_features", "the data")):
-        if name in options:
-            raise ConfigurationError(f"encoder_options may not hold {name!r}: that is decided by {setting}")
+        raise ConfigurationError(f"{name} must be an object of options by name, got {options!r}")
     return dict(options)
 
 
+def _checked_options(options: Any) -> dict[str, Any]:
+    """A copy of the encoder's options, without those that other settings decide."""
+    given = _options("encoder_options", options)
+    for name, setting in (("name", "encoder"), ("n_qubits", "n_qubits"), ("n_features", "the data")):
+        if name in given:
+            raise ConfigurationError(f"encoder_options may not hold {name!r}: that is decided by {setting}")
+    return given
+
+
 def changed_settings(first: Mapping[str, Any], second: Mapping[str, Any]) -> tuple[str, ...]:
-    """The settings in which two `to_dict` results differ, apart from those that may change within a run."""
+    """The settings in which two `to_dict` results differ, apart from those that may change within a run.
+
+    The number of epochs may not change where a schedule depends on it.
+    """
     names = (set(first) | set(second)) - QuantumTrainingConfig.OF_THE_RUN
+    if second.get("learning_rate_schedule") == "cosine" or second.get("shots_schedule") == "linear":
+        names.add("epochs")
     return tuple(sorted(name for name in names if first.get(name) != second.get(name)))

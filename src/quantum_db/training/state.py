@@ -13,6 +13,7 @@ from torch import nn
 
 from quantum_db.checkpoints import Checkpoint
 from quantum_db.errors import StoreError
+from quantum_db.optimizers.build import AnyOptimizer
 from quantum_db.training.config import changed_settings
 
 Arrays = dict[str, npt.NDArray[Any]]
@@ -51,7 +52,7 @@ class Progress:
 
 def capture(
     model: nn.Module,
-    optimizer: torch.optim.Optimizer,
+    optimizer: AnyOptimizer,
     progress: Progress,
     best: Mapping[str, torch.Tensor] | None,
     identity: Mapping[str, Any],
@@ -78,7 +79,7 @@ def capture(
 
 
 def restore(
-    checkpoint: Checkpoint, model: nn.Module, optimizer: torch.optim.Optimizer, identity: Mapping[str, Any]
+    checkpoint: Checkpoint, model: nn.Module, optimizer: AnyOptimizer, identity: Mapping[str, Any]
 ) -> tuple[Progress, dict[str, torch.Tensor] | None]:
     """Put the state of `checkpoint` back; return the progress and the best weights so far.
 

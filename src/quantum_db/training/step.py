@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from math import isfinite
 
@@ -10,15 +9,22 @@ import torch
 from torch import Tensor, nn
 
 from quantum_db.errors import TrainingError
-from quantum_db.layers.torch_layer import QuantumLayer
+from quantum_db.optimizers.build import AnyOptimizer
+from quantum_db.optimizers.objective import BatchOptimizer
+from quantum_db.training.objective import BatchObjective
+from quantum_db.training.objective import Loss as Loss
+from quantum_db.training.objective import quantum_layers as quantum_layers
 
-Loss = Callable[[Tensor, Tensor], Tensor]
 _CHUNK = 512
 
 
 @dataclass(frozen=True)
 class StepResult:
-    """Mean loss over the batch, rows predicted right, Euclidean norm of the gradient, seconds spent on circuits."""
+    """Mean loss over the batch, rows predicted right, Euclidean norm of the gradient, seconds spent on circuits.
+
+    Loss and rows are from before the update (SPSA: the mean over its evaluations); the norm is that of the gradient, or
+    of its estimate, and 0 for an optimizer that uses none.
+    """
 
     loss: float
     correct: int
@@ -26,37 +32,29 @@ class StepResult:
     circuit_seconds: float
 
 
-def quantum_layers(model: nn.Module) -> list[QuantumLayer]:
-    """All quantum layers of a model."""
-    return [module for module in model.modules() if isinstance(module, QuantumLayer)]
-
-
 def optimization_step(
-    model: nn.Module, optimizer: torch.optim.Optimizer, loss_function: Loss, values: Tensor, labels: Tensor
+    model: nn.Module, optimizer: AnyOptimizer, loss_function: Loss, values: Tensor, labels: Tensor
 ) -> StepResult:
-    """Forward, backward, update. Raises TrainingError when the loss, the gradient or a new weight is no number."""
-    layers = quantum_layers(model)
-    before = sum(layer.circuit_seconds for layer in layers)
-    optimizer.zero_grad(set_to_none=True)
-    outputs = model(values)
-    loss = loss_function(outputs, labels)
-    loss.backward()  # type: ignore[no-untyped-call]
-    gradients = [p.grad for p in model.parameters() if p.grad is not None]
-    norm = torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(gradient) for gradient in gradients]))
-    if not bool(torch.isfinite(loss)) or not bool(torch.isfinite(norm)):
-        raise TrainingError(
-            f"training diverged: the loss is {loss.item()} and the gradient's norm {norm.item()}; lower the learning "
-            f"rate, and resume from the last checkpoint"
-        )
-    optimizer.step()
+    """Evaluate and update. Raises TrainingError when the loss, the gradient or a new weight is no number."""
+    before = _circuit_seconds(model, optimizer)
+    objective = BatchObjective(model, loss_function, values, labels)
+    if isinstance(optimizer, BatchOptimizer):
+        found = optimizer.step(objective)
+    else:
+        found = objective.gradient()
+        optimizer.step()
     if not all(bool(torch.isfinite(parameter).all()) for parameter in model.parameters()):
         raise TrainingError(
             "training diverged: the update made a weight infinite or NaN; lower the learning rate, and resume from "
             "the last checkpoint"
         )
-    correct = int((outputs.argmax(dim=1) == labels).sum())
-    seconds = sum(layer.circuit_seconds for layer in layers) - before
-    return StepResult(float(loss.item()), correct, float(norm.item()), seconds)
+    correct = int((found.outputs.argmax(dim=1) == labels).sum())
+    return StepResult(found.loss, correct, found.gradient_norm, _circuit_seconds(model, optimizer) - before)
+
+
+def _circuit_seconds(model: nn.Module, optimizer: AnyOptimizer) -> float:
+    beside = optimizer.circuit_seconds if isinstance(optimizer, BatchOptimizer) else 0.0
+    return beside + sum(layer.circuit_seconds for layer in quantum_layers(model))
 
 
 def evaluate(model: nn.Module, loss_function: Loss, values: Tensor, labels: Tensor) -> tuple[float, float]:

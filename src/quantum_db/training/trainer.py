@@ -24,7 +24,8 @@ from quantum_db.errors import StageInputError
 from quantum_db.files import read_json, write_json
 from quantum_db.losses import LOSSES
 from quantum_db.models.saved_model import build_model
-from quantum_db.optimizers import OPTIMIZERS
+from quantum_db.optimizers.build import make_optimizer
+from quantum_db.optimizers.objective import BatchOptimizer
 from quantum_db.seeding import torch_generator
 from quantum_db.simulation.threads import threads_for
 from quantum_db.tracking.tracker import NullTracker, RunStatus, Tracker
@@ -139,7 +140,9 @@ class _Run:
     ) -> None:
         config = self.config = trainer.config
         self.model, self.loss_function = model, trainer.loss_function
-        self.optimizer = OPTIMIZERS.load(config.optimizer)(model.parameters(), lr=config.learning_rate)
+        self.optimizer = make_optimizer(
+            config.optimizer, model.parameters(), config.learning_rate, config.seed, config.optimizer_options
+        )
         self.tracker, self.store, self.show_bar = trainer._tracker, trainer._store, trainer._progress
         parameter = next(model.parameters())
         self.values = torch.as_tensor(values).to(parameter)
@@ -202,10 +205,12 @@ class _Run:
             disable=None if self.show_bar else True,
         )
         with bar:
-            while self.progress.epoch < self.config.epochs and not self.progress.stopped_early:
+            while self.progress.epoch < self.config.epochs and not self.progress.stopped_early and not self._spent:
                 self._train_epoch(bar)
         if self.best is not None:
             self.model.load_state_dict(self.best)
+        elif isinstance(self.optimizer, BatchOptimizer):
+            self.optimizer.finish()
         return TrainingResult(
             history=tuple(self.progress.history),
             run_id=self.run_id,
@@ -215,12 +220,30 @@ class _Run:
             stopped_early=self.progress.stopped_early,
         )
 
+    @property
+    def _spent(self) -> bool:
+        """Whether the optimizer ends the run."""
+        return isinstance(self.optimizer, BatchOptimizer) and self.optimizer.finished
+
+    def _follow_schedules(self) -> None:
+        """Set the learning rate and the shots of the next batch."""
+        epoch = self.progress.epoch
+        rate = self.config.learning_rate_at(epoch + self.progress.batch / self.order.batches_per_epoch)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        if self.config.shots_schedule != "constant":
+            for layer in quantum_layers(self.model):
+                layer.shots = self.config.shots_at(epoch)
+
     def _train_epoch(self, bar: Any) -> None:
         batches = self.order.batches(self.progress.epoch)
         for number in range(self.progress.batch, len(batches)):
+            self._follow_schedules()
             self._train_batch(self.training[torch.as_tensor(batches[number])])
             self.progress.batch = number + 1
             bar.update()
+            if self._spent:
+                break
             every = self.config.checkpoint_batches
             if every is not None and (number + 1) % every == 0 and number + 1 < len(batches):
                 self._checkpoint()
@@ -253,7 +276,7 @@ class _Run:
         progress.history.append(record)
         self._watch(record)
         self._track(record, progress.epoch)
-        last = progress.epoch == self.config.epochs or progress.stopped_early
+        last = progress.epoch == self.config.epochs or progress.stopped_early or self._spent
         if last or progress.epoch % self.config.checkpoint_interval == 0:
             self._checkpoint()
         return record
