@@ -171,6 +171,8 @@ def test_fourteen_qubits_are_refused_with_what_they_need(monkeypatch):
     ) as error:
         NoisySimulator().run(Batch((CircuitRows.of(Circuit(14, (), ("Z0",))),)))
     assert "trajectories" in str(error.value)
+    with pytest.raises(ConfigurationError, match=r"40 qubits .* GiB"):
+        NoisySimulator().run(Batch((CircuitRows.of(Circuit(40)),)))
 
 
 @pytest.mark.parametrize("kind", [NoisySimulator, TrajectoryExecutor])

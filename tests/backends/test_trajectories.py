@@ -121,3 +121,11 @@ def test_circuits_beyond_density_matrices_run():
 def test_impossible_numbers_of_trajectories_are_refused(count):
     with pytest.raises(ConfigurationError, match="trajectories must be a positive integer or None"):
         TrajectoryExecutor(trajectories=count)
+
+
+def test_a_circuit_too_large_for_memory_is_refused_with_its_size():
+    for observables in (("Z0",), ()):
+        rows = CircuitRows.of(Circuit(45, (op("H", 0),), observables))
+        for shots in (None, 10):
+            with pytest.raises(ConfigurationError, match=r"45 qubits .* GiB"):
+                TrajectoryExecutor(noise_model="aria-1").run(Batch((rows,), shots))

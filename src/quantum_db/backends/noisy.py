@@ -13,7 +13,13 @@ from quantum_db.backends.noise_options import WORKING_SET, NoiseOptions
 from quantum_db.backends.protocols import Batch, CircuitRows, RowResults
 from quantum_db.circuits.circuit import Circuit, Operation
 from quantum_db.seeding import numpy_generator
-from quantum_db.simulation.density_matrix import density_bytes, density_probabilities, rotated, simulate_density
+from quantum_db.simulation.density_matrix import (
+    check_density_memory,
+    density_bytes,
+    density_probabilities,
+    rotated,
+    simulate_density,
+)
 from quantum_db.simulation.measurement import check_shots
 from quantum_db.simulation.readout import (
     as_distribution,
@@ -54,6 +60,7 @@ class NoisySimulator(NoiseOptions):
 
     def _run_part(self, number: int, part: CircuitRows, batch: Batch) -> RowResults:
         circuit = part.circuit
+        check_density_memory(circuit.n_qubits, 1, self.amplitude_bytes, torch.device(self.device))
         values = np.zeros((part.n_rows, len(circuit.observables) or 2**circuit.n_qubits))
         errors = None if batch.shots is None else np.zeros_like(values)
         step = self.max_concurrent_circuits or self._rows_at_once(circuit)

@@ -15,6 +15,7 @@ from quantum_db.backends.protocols import Batch, CircuitRows, RowResults
 from quantum_db.circuits.circuit import Operation
 from quantum_db.seeding import numpy_generator
 from quantum_db.simulation.measurement import check_shots
+from quantum_db.simulation.memory import check_memory
 from quantum_db.simulation.readout import Setting, as_distribution, confused, settings, share_estimates
 from quantum_db.simulation.trajectories import (
     changed_basis,
@@ -81,8 +82,17 @@ class TrajectoryExecutor(NoiseOptions):
         """
         if batch.shots is not None:
             check_shots(batch.shots)
+        for part in batch.parts:
+            self._check_memory(part)
+        if batch.shots is not None:
             return tuple(self._shots(number, part, batch.shots, batch.seed) for number, part in enumerate(batch.parts))
         return tuple(self._means(number, part, batch.seed) for number, part in enumerate(batch.parts))
+
+    def _check_memory(self, part: CircuitRows) -> None:
+        circuit = part.circuit
+        # besides one state: an array for each observable or row of results, and a few of probabilities
+        arrays = 4 + (len(circuit.observables) or 2 * part.n_rows)
+        check_memory(circuit.n_qubits, 1, self.amplitude_bytes, 0, torch.device(self.device), arrays)
 
     def _means(self, number: int, part: CircuitRows, seed: int) -> RowResults:
         circuit = part.circuit
