@@ -57,5 +57,5 @@ def test_noise_seeds_give_other_runs(tmp_path):
 
 
 def test_backpropagation_through_noise_is_refused(tmp_path):
-    with pytest.raises(ConfigurationError, match=r"'backprop' needs a simulator, .*'noisy_simulator'.*parameter_shift"):
+    with pytest.raises(ConfigurationError, match=r"'backprop' needs .*'noisy_simulator'; use 'parameter_shift'"):
         fit(tmp_path, qpu_target="noisy_simulator", gradient_method="backprop")
