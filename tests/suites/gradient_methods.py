@@ -6,8 +6,10 @@ import pytest
 
 from quantum_db.backends.protocols import CircuitRows
 from quantum_db.backends.statevector import StatevectorExecutor
-from quantum_db.circuits import GATES, Circuit, feature, op, weight
+from quantum_db.circuits import GATES, Circuit, PauliString, feature, op, weight
 from quantum_db.circuits.cirq_conversion import to_cirq
+from quantum_db.errors import CircuitError, ConfigurationError
+from quantum_db.gradients.backprop import Backprop
 from quantum_db.gradients.method import Wanted
 
 RX_TWICE = Circuit(1, (op("RX", 0, angle=weight(0)), op("RX", 0, angle=weight(0))), ("Z0",))
@@ -64,10 +66,68 @@ def rows_of(circuit, count, seed=3):
     )
 
 
+def random_circuit(seed):
+    """Shared and affine slots, controlled rotations, weights and features on every gate of the table."""
+    generator = np.random.default_rng(seed)
+    n_qubits = int(generator.integers(2, 4))
+    names = [*(name for name, gate in GATES.items() if gate.has_angle), "CNOT", "H", "SWAP"]
+    operations = [op("RY", wire, angle=feature(wire % 2)) for wire in range(n_qubits)]
+    for name in generator.choice(names, size=10):
+        wires = generator.permutation(n_qubits)[: GATES[name].arity]
+        slot = (weight, feature)[int(generator.random() < 0.3)](int(generator.integers(2)))
+        angle = slot * generator.choice([1.0, -0.5, 2.0]) + generator.choice([0.0, 0.7])
+        operations.append(op(str(name), *wires, angle=angle if GATES[name].has_angle else None))
+    operations += [op("CRX", 0, 1, angle=weight(0) * 1.5 + 0.1), op("RX", 1, angle=weight(1))]
+    observables = [PauliString.of("Z0"), PauliString.of("X0 Z1", -1.5), PauliString.of("Y1")]
+    return Circuit(n_qubits, tuple(operations), tuple(observables))
+
+
+def exactly(rows):
+    """The derivatives by backpropagation in complex128."""
+    return Backprop().jacobian(StatevectorExecutor("complex128"), rows, Wanted(features=True))
+
+
+def degrees(circuit):
+    """For every slot the sum of |scale| over its places, for the weights and for the features."""
+    total = {"weight": np.zeros(circuit.n_weights), "feature": np.zeros(circuit.n_features)}
+    for slot in (operation.slot for operation in circuit.operations if operation.slot is not None):
+        total[slot.kind][slot.index] += abs(slot.scale)
+    return total["weight"], total["feature"]
+
+
 class GradientSuite:
     """Subclass it as `Test...` with a fixture `method`; `tolerance` is the stated error of an exact method."""
 
     tolerance = 1e-10
+
+    def stated_errors(self, circuit):
+        """The largest error of the derivatives in weights, in features; anything that broadcasts."""
+        return self.tolerance, self.tolerance
+
+    @pytest.mark.parametrize("seed", range(16))
+    def test_against_backpropagation_on_random_circuits(self, method, seed):
+        circuit = random_circuit(seed)
+        rows = rows_of(circuit, 3, seed)
+        found, wanted = self.jacobian(method, rows), exactly(rows)
+        assert np.abs(wanted.weights).max() > 1e-3
+        by_weight, by_feature = self.stated_errors(circuit)
+        assert np.all(np.abs(found.weights - wanted.weights) <= by_weight)
+        assert np.all(np.abs(found.features - wanted.features) <= by_feature)
+
+    def test_derivatives_that_are_exact_have_no_standard_errors(self, method):
+        rows = rows_of(LAYERED, 1)
+        assert self.jacobian(method, rows).standard_errors is None
+        assert self.jacobian(method, rows, standard_errors=True).standard_errors is None
+
+    def test_slots_without_numbers_are_refused(self):
+        with pytest.raises(CircuitError, match=r"weights\[0, 1\] is nan; every slot needs a finite number"):
+            CircuitRows.of(LAYERED, [0.1, np.nan, 0.2], [[0.1, 0.2]])
+
+    @pytest.mark.parametrize("shots", [0, -1, 2.5, True, "100"])
+    def test_impossible_shots_are_refused(self, shots):
+        with pytest.raises(ConfigurationError, match="shots must be a positive integer, got"):
+            Wanted(shots=shots)
+
     executor = StatevectorExecutor()
 
     def jacobian(self, method, rows, **wanted):

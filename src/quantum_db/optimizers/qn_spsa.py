@@ -26,7 +26,8 @@ class QuantumNaturalSPSA(BatchOptimizer):
 
     g is the running mean of the estimates of the Fubini-Study metric in all steps, started from the identity. In each
     step the gradient and the metric are averaged over `draws` directions; a draw takes two evaluations of the loss, and
-    for the metric four circuits of twice the depth per row. Classical parameters follow plain SPSA. Raises ConfigurationError for impossible options.
+    for the metric four circuits of twice the depth per row. Classical parameters follow plain SPSA. Raises
+    ConfigurationError for impossible options.
     """
 
     def __init__(
