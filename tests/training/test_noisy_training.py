@@ -21,7 +21,9 @@ def fit(tmp_path, **options):
     trainer = QuantumTrainer(config, progress=False)
     model = trainer.build_model(2, 2)
     result = trainer.fit(model, VALUES, LABELS)
-    return np.concatenate([p.detach().numpy().ravel() for p in model.parameters()]), [record["loss"] for record in result.history]
+    return np.concatenate([p.detach().numpy().ravel() for p in model.parameters()]), [
+        record["loss"] for record in result.history
+    ]
 
 
 @pytest.mark.parametrize(
