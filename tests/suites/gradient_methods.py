@@ -9,7 +9,7 @@ from quantum_db.backends.statevector import StatevectorExecutor
 from quantum_db.circuits import GATES, Circuit, PauliString, feature, op, weight
 from quantum_db.circuits.cirq_conversion import to_cirq
 from quantum_db.errors import CircuitError, ConfigurationError
-from quantum_db.gradients.backprop import Backprop
+from quantum_db.gradients import GRADIENT_METHODS
 from quantum_db.gradients.method import Wanted
 
 RX_TWICE = Circuit(1, (op("RX", 0, angle=weight(0)), op("RX", 0, angle=weight(0))), ("Z0",))
@@ -84,7 +84,8 @@ def random_circuit(seed):
 
 def exactly(rows):
     """The derivatives by backpropagation in complex128."""
-    return Backprop().jacobian(StatevectorExecutor("complex128"), rows, Wanted(features=True))
+    method = GRADIENT_METHODS.load("backprop")()
+    return method.jacobian(StatevectorExecutor("complex128"), rows, Wanted(features=True))
 
 
 def degrees(circuit):

@@ -94,7 +94,7 @@ class NaturalGradient(BatchOptimizer):
         """Put back what `state_dict` gave."""
         saved = {**state_dict, "state": deepcopy(state_dict["state"])}
         self.metrics = {
-            index: np.array(entries.pop("metric"), dtype=np.float64)
+            index: entries.pop("metric").numpy().copy()
             for index, entries in saved["state"].items()
             if "metric" in entries
         }

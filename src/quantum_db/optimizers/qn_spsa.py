@@ -72,7 +72,7 @@ class QuantumNaturalSPSA(BatchOptimizer):
         state = state_dict["state"]
         self.steps = int(state[0]["step"])
         self.metrics = {
-            index: np.array(entries["metric"], dtype=np.float64)
+            index: entries["metric"].numpy().copy()
             for index, entries in state.items()
             if "metric" in entries
         }

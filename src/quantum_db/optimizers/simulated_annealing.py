@@ -195,7 +195,7 @@ class SimulatedAnnealing(BatchOptimizer):
         """Put back what `state_dict` gave."""
         state = state_dict["state"][0]
         self.stage, self.spent, self.best_loss = int(state["stage"]), int(state["spent"]), state["best_loss"]
-        self.best = np.array(state["best"], dtype=np.float64)
+        self.best = state["best"].numpy().copy()
         self.param_groups = [dict(group) for group in state_dict["param_groups"]]
 
     def _affordable(self) -> int:
