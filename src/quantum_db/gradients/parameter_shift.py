@@ -39,8 +39,7 @@ class ParameterShift(WeightedSumGradient):
 
     def terms(self, rows: CircuitRows, wanted: Wanted) -> Terms:
         """For each row of `rows` in turn, its shifted evaluations."""
-        circuit, slots = unrolled(rows.circuit)
-        shifts = _shifts(_Written(rows.circuit), wanted.weights, wanted.features)
+        circuit, slots, shifts = _plan(_Written(rows.circuit), wanted.weights, wanted.features)
         table = np.zeros((len(shifts), len(slots)))
         table[np.arange(len(shifts)), [shift.angle for shift in shifts]] = [shift.shift for shift in shifts]
         first_feature = rows.circuit.n_weights
@@ -74,16 +73,16 @@ class _Written:
 
 
 @lru_cache(maxsize=64)
-def _shifts(written: _Written, weights: bool, features: bool) -> tuple[_Shift, ...]:
-    """All shifted evaluations that one row of the circuit needs."""
-    circuit = written.circuit
-    own, slots = unrolled(circuit)
+def _plan(written: _Written, weights: bool, features: bool) -> tuple[Circuit, tuple[Slot, ...], tuple[_Shift, ...]]:
+    """The unrolled circuit, the slots it had, and all shifted evaluations that one row needs."""
+    own, slots = unrolled(written.circuit)
     live = live_slots(own)
-    rotations = [operation.gate for operation in circuit.operations if operation.slot is not None]
+    rotations = [operation.gate for operation in written.circuit.operations if operation.slot is not None]
     asked = {"weight": weights, "feature": features}
-    return tuple(
+    shifts = tuple(
         _Shift(number, slot, shift, factor * slot.scale)
         for number, (name, slot) in enumerate(zip(rotations, slots, strict=True))
         if asked[slot.kind] and slot.scale != 0 and ("weight", number) in live
         for factor, shift in gate(name).shift_rule
     )
+    return own, slots, shifts

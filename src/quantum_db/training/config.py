@@ -18,13 +18,7 @@ from quantum_db.losses import LOSSES
 from quantum_db.models import MODELS
 from quantum_db.optimizers import OPTIMIZERS
 from quantum_db.seeding import check_seed
-from quantum_db.training.schedules import (
-    LEARNING_RATE_SCHEDULES,
-    SHOTS_SCHEDULES,
-    cosine_rate,
-    grown_shots,
-    stepped_rate,
-)
+from quantum_db.training.schedules import LEARNING_RATE_SCHEDULES, SHOTS_SCHEDULES
 
 SCHEMA_VERSION = 1
 MAX_QUBITS = 64
@@ -200,21 +194,6 @@ class QuantumTrainingConfig:
                 f"shots_final is {self.shots_final}, but the shots_schedule is constant and would ignore it; set "
                 f"shots_schedule to 'linear'"
             )
-
-    def learning_rate_at(self, epoch: float) -> float:
-        """The learning rate after `epoch` epochs, which may be a fraction."""
-        if self.learning_rate_schedule == "cosine":
-            return cosine_rate(self.learning_rate, self.learning_rate_final, epoch / self.epochs)
-        if self.learning_rate_schedule == "step":
-            every = self.learning_rate_step_epochs
-            return stepped_rate(self.learning_rate, self.learning_rate_step_factor, every, epoch)
-        return self.learning_rate
-
-    def shots_at(self, epoch: int) -> int | None:
-        """The shots for each expectation value in `epoch`, counted from 0."""
-        if self.shots_per_circuit is None or self.shots_final is None:
-            return self.shots_per_circuit
-        return grown_shots(self.shots_per_circuit, self.shots_final, epoch, self.epochs)
 
     @property
     def dtype(self) -> str:

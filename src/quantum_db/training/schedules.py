@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from math import cos, floor, pi
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from quantum_db.training.config import QuantumTrainingConfig
 
 LEARNING_RATE_SCHEDULES = ("constant", "cosine", "step")
 SHOTS_SCHEDULES = ("constant", "linear")
@@ -21,3 +25,21 @@ def stepped_rate(first: float, factor: float, every: int, epoch: float) -> float
 def grown_shots(first: int, final: int, epoch: int, epochs: int) -> int:
     """From `first` shots in the first epoch (number 0) to `final` in the last one, by equal steps, rounded."""
     return round(first + (final - first) * epoch / max(epochs - 1, 1))
+
+
+def learning_rate_at(config: QuantumTrainingConfig, epoch: float) -> float:
+    """The learning rate after `epoch` epochs, which may be a fraction."""
+    first = config.learning_rate
+    if config.learning_rate_schedule == "cosine":
+        return cosine_rate(first, config.learning_rate_final, epoch / config.epochs)
+    if config.learning_rate_schedule == "step":
+        return stepped_rate(first, config.learning_rate_step_factor, config.learning_rate_step_epochs, epoch)
+    return first
+
+
+def shots_at(config: QuantumTrainingConfig, epoch: int) -> int | None:
+    """The shots for each expectation value in `epoch`, counted from 0; None for exact values."""
+    first, final = config.shots_per_circuit, config.shots_final
+    if config.shots_schedule == "constant" or first is None or final is None:
+        return first
+    return grown_shots(first, final, epoch, config.epochs)

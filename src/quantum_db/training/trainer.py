@@ -32,6 +32,7 @@ from quantum_db.tracking.tracker import NullTracker, RunStatus, Tracker
 from quantum_db.training.batches import BatchOrder, check_samples, hold_out
 from quantum_db.training.config import QuantumTrainingConfig
 from quantum_db.training.model_spec import executor_for, model_spec
+from quantum_db.training.schedules import learning_rate_at, shots_at
 from quantum_db.training.state import EpochSums, Progress, capture, restore
 from quantum_db.training.step import Loss, evaluate, optimization_step, quantum_layers
 
@@ -228,12 +229,12 @@ class _Run:
     def _follow_schedules(self) -> None:
         """Set the learning rate and the shots of the next batch."""
         epoch = self.progress.epoch
-        rate = self.config.learning_rate_at(epoch + self.progress.batch / self.order.batches_per_epoch)
+        rate = learning_rate_at(self.config, epoch + self.progress.batch / self.order.batches_per_epoch)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         if self.config.shots_schedule != "constant":
             for layer in quantum_layers(self.model):
-                layer.shots = self.config.shots_at(epoch)
+                layer.shots = shots_at(self.config, epoch)
 
     def _train_epoch(self, bar: Any) -> None:
         batches = self.order.batches(self.progress.epoch)
