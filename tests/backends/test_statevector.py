@@ -63,8 +63,8 @@ def test_no_more_rows_than_allowed_are_simulated_at_once(monkeypatch):
         seen.append(len(weights))
         return simulate(circuit, weights, features)
 
-    simulate = statevector.simulate
-    monkeypatch.setattr(statevector, "simulate", watched)
+    simulate = statevector.differentiable_expectations
+    monkeypatch.setattr(statevector, "differentiable_expectations", watched)
     StatevectorExecutor(max_concurrent_circuits=3).run(Batch((rows_of(MEASURED, 8),)))
     assert seen == [3, 3, 2]
 

@@ -223,7 +223,7 @@ def test_early_stopping_needs_rows_to_watch():
 
 
 def test_shots_need_another_method_than_backpropagation():
-    with pytest.raises(ConfigurationError, match="'backprop' needs exact values, but shots_per_circuit is 100"):
+    with pytest.raises(ConfigurationError, match="'adjoint' needs exact values, but shots_per_circuit is 100"):
         QuantumTrainingConfig(shots_per_circuit=100)
     QuantumTrainingConfig(shots_per_circuit=100, gradient_method="parameter_shift")
 

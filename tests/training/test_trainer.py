@@ -146,7 +146,7 @@ class TestLearning:
         told = f"{len(dead)} of {model.quantum.parameter_count} angles cannot move any observable"
         assert told in caplog.text
 
-    @pytest.mark.parametrize("method", ["backprop", "parameter_shift"])
+    @pytest.mark.parametrize("method", ["adjoint", "parameter_shift"])
     @pytest.mark.parametrize("precision", ["complex64", "complex128"])
     def test_dead_angles_stay_as_they_were_drawn(self, config, method, precision):
         """Adam would scale a gradient of rounding errors up to full steps."""

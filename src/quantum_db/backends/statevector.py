@@ -10,8 +10,9 @@ import torch
 from quantum_db.backends.protocols import Batch, CircuitRows, RowResults
 from quantum_db.errors import ConfigurationError
 from quantum_db.seeding import numpy_generator
+from quantum_db.simulation.adjoint import differentiable_expectations
 from quantum_db.simulation.measurement import check_shots, sample_counts, sampled_expectations
-from quantum_db.simulation.statevector import expectation_values, probabilities, simulate
+from quantum_db.simulation.statevector import probabilities, simulate
 
 PRECISIONS = {"complex64": torch.float32, "complex128": torch.float64}
 
@@ -86,12 +87,12 @@ class StatevectorExecutor:
             return torch.tensor(values[first:last], dtype=real, device=self.device)
 
         with torch.no_grad():
-            states = simulate(circuit, tensor(part.weights), tensor(part.features))
+            slots = tensor(part.weights), tensor(part.features)
+            if batch.shots is None and circuit.observables:
+                return differentiable_expectations(circuit, *slots).cpu().to(torch.float64).numpy(), None
+            states = simulate(circuit, *slots)
             if batch.shots is None:
-                exact = (
-                    expectation_values(states, circuit.observables) if circuit.observables else probabilities(states)
-                )
-                return exact.cpu().to(torch.float64).numpy(), None
+                return probabilities(states).cpu().to(torch.float64).numpy(), None
             # one generator per row, so that chunking never changes the samples
             parts = [self._sample(states[i : i + 1], part, batch, number, first + i) for i in range(len(states))]
         return np.concatenate([value for value, _ in parts]), np.concatenate([error for _, error in parts])

@@ -1,7 +1,7 @@
 """Gradient methods by name.
 
-`backprop` differentiates through the simulation and needs a simulator with exact values; the others run circuits and
-work on every target. `docs/gradients.md` says what each costs and how wrong it may be.
+`adjoint` and `backprop` differentiate the simulation itself and need exact values; the others run circuits and work on
+every target. `docs/gradients.md` says what each costs and how wrong it may be.
 """
 
 from quantum_db.registry import Table
@@ -9,6 +9,7 @@ from quantum_db.registry import Table
 GRADIENT_METHODS = Table(
     "gradient method",
     {
+        "adjoint": "quantum_db.gradients.adjoint:Adjoint",
         "backprop": "quantum_db.gradients.backprop:Backprop",
         "finite_diff": "quantum_db.gradients.finite_difference:FiniteDifference",
         "parameter_shift": "quantum_db.gradients.parameter_shift:ParameterShift",

@@ -21,11 +21,10 @@ from quantum_db.circuits.observables import PauliString, as_observables, single_
 from quantum_db.circuits.variational import variational_circuit
 from quantum_db.errors import CircuitError, ConfigurationError
 from quantum_db.gradients import GRADIENT_METHODS
-from quantum_db.gradients.backprop import Backprop, check_backprop
 from quantum_db.gradients.method import Wanted
+from quantum_db.gradients.simulated import SimulatedGradient
 from quantum_db.layers.quantum_function import QuantumFunction
 from quantum_db.seeding import check_seed, torch_generator
-from quantum_db.simulation.adjoint import differentiable_expectations
 from quantum_db.simulation.measurement import check_shots
 from quantum_db.simulation.statevector import COMPLEX_OF
 
@@ -36,9 +35,10 @@ INITIAL_WEIGHT_SPREAD = 0.1
 class QuantumLayer(nn.Module):
     """Expectation values of a variational circuit: (batch, n_features) in, (batch, observables) out.
 
-    On a simulator with exact values the gradient is had by backpropagation; `gradient_method` "parameter_shift" runs
-    shifted circuits, which is what hardware can do. `shots` asks for sampled values. Only expectation values are
-    returned, never states. Raises StageInputError for features outside the encoder's domain.
+    On a simulator with exact values the gradient is had by the adjoint method; `gradient_method` "backprop" can be
+    differentiated twice, "parameter_shift" runs shifted circuits, which is what hardware can do. `shots` asks for
+    sampled values. Only expectation values are returned, never states. Raises StageInputError for features outside the
+    encoder's domain.
     """
 
     weights: nn.Parameter
@@ -58,7 +58,7 @@ class QuantumLayer(nn.Module):
         measurement_basis: str = "Z",
         observables: Sequence[PauliString | str] | None = None,
         executor: Executor | None = None,
-        gradient_method: str = "backprop",
+        gradient_method: str = "adjoint",
         shots: int | None = None,
         seed: int = 0,
         dtype: torch.dtype = torch.float32,
@@ -78,8 +78,8 @@ class QuantumLayer(nn.Module):
         self.executor: Executor = StatevectorExecutor() if executor is None else executor
         self.shots = None if shots is None else check_shots(shots)
         self.method = GRADIENT_METHODS.load(gradient_method)()
-        if isinstance(self.method, Backprop):
-            check_backprop(self.executor, self.shots)
+        if isinstance(self.method, SimulatedGradient):
+            self.method.check(self.executor, self.shots)
         self.seed = check_seed(seed)
         self.circuit_seconds = 0.0
         self._from_states = variational_circuit(self.encoder, self.ansatz, measured, encode=False)
@@ -115,8 +115,8 @@ class QuantumLayer(nn.Module):
         """Expectation values (batch, observables) of `features` (batch, n_features)."""
         self.encoder.checked(features.detach().cpu().to(torch.float64).numpy())
         started = time.perf_counter()
-        if isinstance(self.method, Backprop):
-            values = self._simulated(features.to(self.weights.dtype))
+        if isinstance(self.method, SimulatedGradient):
+            values = self._simulated(self.method, features.to(self.weights.dtype))
         else:
             self.sampled_batches += 1
             slots = self._slots(features)
@@ -138,20 +138,20 @@ class QuantumLayer(nn.Module):
             f"-> {', '.join(map(str, self.circuit.observables))}"
         )
 
-    def _simulated(self, features: Tensor) -> Tensor:
+    def _simulated(self, method: SimulatedGradient, features: Tensor) -> Tensor:
         if not len(features):
             return self.weights.sum() * features.new_zeros(0, len(self.circuit.observables))
         limit = getattr(self.executor, "max_concurrent_circuits", None) or len(features)
         chunks = torch.split(features, max(limit, 1))
-        return torch.cat([self._simulated_chunk(chunk) for chunk in chunks])
+        return torch.cat([self._simulated_chunk(method, chunk) for chunk in chunks])
 
-    def _simulated_chunk(self, features: Tensor) -> Tensor:
+    def _simulated_chunk(self, method: SimulatedGradient, features: Tensor) -> Tensor:
         # a dead weight gets a gradient of exactly zero, not one of rounding errors, which Adam would scale up
         weights = torch.where(self._live, self.weights, self.weights.detach())
         if isinstance(self.encoder, AmplitudeEncoder):
             nothing = features.new_zeros(1, 0)
-            return differentiable_expectations(self._from_states, weights, nothing, self._amplitudes(features))
-        return differentiable_expectations(self.circuit, weights, self._slots(features))
+            return method.values(self._from_states, weights, nothing, self._amplitudes(features))
+        return method.values(self.circuit, weights, self._slots(features), None)
 
     def _slots(self, features: Tensor) -> Tensor:
         if isinstance(self.encoder, AmplitudeEncoder):

@@ -245,7 +245,7 @@ class _Buffers:
         self.values.zero_()
         self._run(backward=False)
         self.spent = False
-        return self.values.to(self.dtype)
+        return self.values.to(self.dtype, copy=True)  # the buffer is filled again by a second backward pass
 
     def backward(self, cotangent: Tensor, wants_states: bool) -> tuple[Tensor, Tensor, Tensor | None]:
         if self.spent:  # the backward sweep used the states up; a second one needs them again

@@ -54,7 +54,7 @@ class QuantumTrainingConfig:
     optimizer_options: Mapping[str, Any] = field(default_factory=dict)
     """Further options of the optimizer, see docs/gradients.md."""
     loss: str = "cross_entropy"
-    gradient_method: str = "backprop"
+    gradient_method: str = "adjoint"
     validation_fraction: float = 0.0
     """Share of the training rows kept aside to watch; early stopping needs it."""
     early_stopping_patience: int | None = None
@@ -162,9 +162,10 @@ class QuantumTrainingConfig:
             raise ConfigurationError(
                 "early stopping watches the validation loss: set validation_fraction, for example to 0.1"
             )
-        if self.shots_per_circuit is not None and self.gradient_method == "backprop":
+        if self.shots_per_circuit is not None and self.gradient_method in ("adjoint", "backprop"):
             raise ConfigurationError(
-                f"gradient method 'backprop' needs exact values, but shots_per_circuit is {self.shots_per_circuit}; "
+                f"gradient method {self.gradient_method!r} needs exact values, but shots_per_circuit is "
+                f"{self.shots_per_circuit}; "
                 f"use gradient_method 'parameter_shift', or leave shots_per_circuit out"
             )
 

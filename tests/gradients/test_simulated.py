@@ -15,8 +15,15 @@ class TestBackprop(GradientSuite):
         return GRADIENT_METHODS.load("backprop")()
 
 
-def test_a_machine_is_refused():
-    method = GRADIENT_METHODS.load("backprop")()
+class TestAdjoint(GradientSuite):
+    @pytest.fixture
+    def method(self):
+        return GRADIENT_METHODS.load("adjoint")()
+
+
+@pytest.mark.parametrize("name", ["adjoint", "backprop"])
+def test_a_machine_is_refused(name):
+    method = GRADIENT_METHODS.load(name)()
     with pytest.raises(
         ConfigurationError, match="needs a simulator, but the target is 'recording'; use 'parameter_shift'"
     ):
@@ -31,6 +38,6 @@ def test_shots_are_refused():
 
 def test_an_unknown_method_lists_the_known_ones():
     with pytest.raises(
-        ConfigurationError, match=r"unknown gradient method 'guess'; known: backprop,.* parameter_shift"
+        ConfigurationError, match=r"unknown gradient method 'guess'; known: adjoint, backprop,.* parameter_shift"
     ):
         GRADIENT_METHODS.load("guess")
