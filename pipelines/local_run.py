@@ -1,8 +1,8 @@
 """Run a compiled pipeline on this machine, with KFP's local runner and this Python's packages.
 
-    python -m pipelines.local_run --output FOLDER --parameters JSON [--pipeline training]
+    python -m pipelines.local_run --output FOLDER --parameters JSON [--pipeline training] [--end-with-parent]
 
-`qstore pipeline run` starts this program. Progress goes to standard error, everything the runner and the stages say to
+`qstore pipeline run` starts this program, which ends when that one is gone. Progress goes to standard error, everything the runner and the stages say to
 FOLDER/pipeline.log, the artifacts to FOLDER/artifacts, and what happened to FOLDER/run.json:
 
     {"status": "succeeded" | "failed", "seconds": x, "folder": the run's artifacts,
@@ -25,6 +25,7 @@ from typing import Any
 import yaml
 from kfp import components, local
 
+from pipelines.parent import end_with_parent, kill_group, parent_gone
 from pipelines.progress import Progress
 
 COMPILED = Path(__file__).resolve().parent / "compiled"
@@ -36,11 +37,19 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--pipeline", default="training", help="name of a file in pipelines/compiled")
     parser.add_argument("--output", type=Path, required=True, help="folder for log and artifacts")
     parser.add_argument("--parameters", type=json.loads, default={}, help="the pipeline's parameters as JSON")
+    parser.add_argument(
+        "--end-with-parent", action="store_true", help="end, with all tasks, as soon as standard input ends"
+    )
     given = parser.parse_args(arguments)
+    if given.end_with_parent:
+        end_with_parent()
     try:
         report = run_pipeline(given.pipeline, given.output.resolve(), given.parameters)
     except KeyboardInterrupt:
         return 130
+    finally:
+        if parent_gone.is_set():
+            kill_group()  # a task that did not heed the interruption must not go on alone
     return 0 if report["status"] == "succeeded" else 1
 
 
@@ -71,7 +80,9 @@ def run_pipeline(name: str, output: Path, parameters: dict[str, Any]) -> dict[st
         "error": progress.error,
         "last_lines": [] if succeeded else progress.last_lines,
     }
-    (output / "run.json").write_text(json.dumps(report, indent=2) + "\n")
+    partial = output / ".run.json.partial"
+    partial.write_text(json.dumps(report, indent=2) + "\n")
+    partial.replace(output / "run.json")
     return report
 
 

@@ -192,24 +192,84 @@ def test_compile_writes_where_it_is_told(tmp_path: Path) -> None:
     assert "pipelineInfo" in (tmp_path / "yaml" / "training.yaml").read_text()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_interrupting_ends_the_whole_run(number: int, tmp_path: Path, checkout_that: Callable[[str], Path]) -> None:
-    checkout = checkout_that(
-        "import subprocess, time\n"
-        "subprocess.Popen(['sleep', '60'])\n"  # a stage's process
-        "open('started', 'w').close()\n"
-        "time.sleep(60)"
-    )
-    command = [sys.executable, "-m", "quantum_db.cli", "pipeline", "run", "--project", str(checkout)]
+def started_run(tmp_path: Path, checkout: Path, *before: str) -> subprocess.Popen[str]:
+    """A pipeline run whose program has started its tasks."""
+    command = [*before, sys.executable, "-m", "quantum_db.cli", "pipeline", "run", "--project", str(checkout)]
     process = subprocess.Popen([*command, "--output", "out"], cwd=tmp_path, stderr=subprocess.PIPE, text=True)
     while not (checkout / "started").exists():
         assert process.poll() is None, process.communicate()
         time.sleep(0.05)
+    return process
+
+
+def wait_for_end_of(group: int) -> None:
+    deadline = time.monotonic() + 20
+    with pytest.raises(ProcessLookupError):
+        while time.monotonic() < deadline:
+            os.killpg(group, 0)
+            time.sleep(0.05)
+
+
+TWO_PROCESSES = (
+    "import subprocess, time\n"
+    "subprocess.Popen(['sleep', '60'])\n"  # a stage's process
+    "open('started', 'w').close()\n"
+    "time.sleep(60)"
+)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
+def test_interrupting_ends_the_whole_run(number: int, tmp_path: Path, checkout_that: Callable[[str], Path]) -> None:
+    checkout = checkout_that(TWO_PROCESSES)
+    process = started_run(tmp_path, checkout)
     process.send_signal(number)
-    assert process.wait(timeout=20) == 130
-    assert process.communicate()[1].splitlines()[-1] == "interrupted"
+    assert process.wait(timeout=20) == 128 + number
+    lines = process.communicate()[1].splitlines()
+    assert "stopping ..." in lines
+    assert lines[-1] == "interrupted"
     with pytest.raises(ProcessLookupError):
         os.killpg(int((checkout / "group").read_text()), 0)
+
+
+def test_a_run_under_nohup_survives_the_end_of_its_terminal(tmp_path: Path, checkout_that: Callable) -> None:
+    process = started_run(tmp_path, checkout_that(TWO_PROCESSES), "nohup")
+    process.send_signal(signal.SIGHUP)
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(timeout=0.5)
+    process.terminate()
+    assert process.wait(timeout=20) == 143
+    process.communicate()
+
+
+@pytest.mark.parametrize("stubborn", [False, True])
+def test_a_run_does_not_outlive_its_command_when_that_is_killed(
+    stubborn: bool, tmp_path: Path, checkout_that: Callable
+) -> None:
+    watch = (
+        "import importlib.util, sys, signal\n"
+        f"spec = importlib.util.spec_from_file_location('parent', {str(ROOT / 'pipelines' / 'parent.py')!r})\n"
+        "parent = importlib.util.module_from_spec(spec)\n"
+        "spec.loader.exec_module(parent)\n"
+        "assert '--end-with-parent' in sys.argv\n"
+        "parent._PATIENCE_S = 0.3\n"
+        "parent.end_with_parent()\n"
+    )
+    ignore = "signal.signal(signal.SIGINT, signal.SIG_IGN)\n" if stubborn else ""
+    checkout = checkout_that(watch + ignore + TWO_PROCESSES)
+    process = started_run(tmp_path, checkout)
+    process.kill()
+    wait_for_end_of(int((checkout / "group").read_text()))
+    process.communicate()
+
+
+def test_tasks_do_not_outlive_the_program_that_runs_them(tmp_path: Path, checkout_that: Callable) -> None:
+    checkout = checkout_that(TWO_PROCESSES)
+    process = started_run(tmp_path, checkout)
+    group = int((checkout / "group").read_text())
+    os.kill(group, signal.SIGKILL)  # the leader alone
+    assert process.wait(timeout=20) == 1
+    assert "before it could report" in process.communicate()[1]
+    wait_for_end_of(group)
 
 
 def test_a_runner_that_cannot_report_is_an_error_with_a_hint(tmp_path: Path, checkout_that: Callable) -> None:

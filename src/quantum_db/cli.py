@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import sys
@@ -31,7 +32,8 @@ options, before or after the command:
   --debug            show where an error came from
   -h, --help         show this help, or with a command its own
 
-exit codes: 0 done, 1 failed, 2 wrong input or configuration, 130 interrupted
+exit codes: 0 done, 1 failed, 2 wrong input or configuration,
+            130 interrupted, 143 told to end (128 and the number of the signal)
 
 examples:
   qstore pipeline run --dataset builtin:digits --output runs/digits
@@ -53,9 +55,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except OSError as error:
         return _failed(error, 1, debug)
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
+    except KeyboardInterrupt as stop:
+        with contextlib.suppress(OSError):  # the terminal may have been closed
+            print("interrupted", file=sys.stderr, flush=True)
+        code: int = getattr(stop, "exit_code", 130)
+        return code
 
 
 def _run(given: list[str]) -> int:

@@ -140,6 +140,16 @@ def test_a_stage_that_refuses_its_input_ends_the_run_with_its_message_and_code(f
     assert sorted(path.name for path in (folder / "one").iterdir()) == ["artifacts", "pipeline.log", "run.json"]
 
 
+def test_the_runner_ends_when_its_standard_input_does(tmp_path: Path) -> None:
+    given = ["--output", str(tmp_path), "--parameters", '{"dataset": "builtin:digits"}', "--end-with-parent"]
+    command = [sys.executable, "-m", "pipelines.local_run", *given]
+    done = subprocess.run(
+        command, input="", capture_output=True, text=True, cwd=ROOT, process_group=0, check=False, timeout=60
+    )
+    assert done.returncode != 0
+    assert not list(tmp_path.rglob("evaluation.json"))
+
+
 def test_nothing_temporary_is_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scratch = tmp_path / "scratch"
     scratch.mkdir()

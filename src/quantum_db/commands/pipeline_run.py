@@ -142,7 +142,7 @@ def _run_pipeline(parameters: dict[str, Any], output: Path, checkout: Path) -> d
     output.mkdir(parents=True, exist_ok=True)
     report = output / "run.json"
     report.unlink(missing_ok=True)
-    given = ["--output", str(output), "--parameters", json.dumps(parameters)]
+    given = ["--output", str(output), "--parameters", json.dumps(parameters), "--end-with-parent"]
     code = run_module(checkout, "pipelines.local_run", given)
     if code == 130:
         raise KeyboardInterrupt
