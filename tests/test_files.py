@@ -70,7 +70,7 @@ def test_a_failed_write_leaves_the_old_file_alone(tmp_path, monkeypatch):
 
 
 def test_a_directory_appears_when_its_block_ends(tmp_path):
-    with new_directory(tmp_path / "sub" / "model") as folder:
+    with new_directory(tmp_path / "sub" / "model", "inner") as folder:
         write_text(folder / "inner" / "weights", "1")
         assert not (tmp_path / "sub" / "model").exists()
     assert (tmp_path / "sub" / "model" / "inner" / "weights").read_text() == "1"
@@ -79,7 +79,7 @@ def test_a_directory_appears_when_its_block_ends(tmp_path):
 
 
 def fill_and_fail(path, error):
-    with new_directory(path) as folder:
+    with new_directory(path, "weights") as folder:
         write_text(folder / "weights", "new")
         raise error
 
@@ -92,7 +92,7 @@ def test_a_failing_block_leaves_nothing(tmp_path, error):
 
 
 def test_a_failing_block_keeps_the_directory_before(tmp_path):
-    with new_directory(tmp_path / "model") as folder:
+    with new_directory(tmp_path / "model", "weights") as folder:
         write_text(folder / "weights", "old")
     with pytest.raises(RuntimeError):
         fill_and_fail(tmp_path / "model", RuntimeError)
@@ -100,13 +100,58 @@ def test_a_failing_block_keeps_the_directory_before(tmp_path):
     assert names(tmp_path) == ["model"]
 
 
-def test_a_directory_replaces_a_directory_or_a_file_as_a_whole(tmp_path):
+def test_a_directory_replaces_one_of_its_kind_as_a_whole(tmp_path):
+    for number in (1, 2):
+        with new_directory(tmp_path / "model", "weights") as folder:
+            write_text(folder / "weights", str(number))
+            write_text(folder / f"part-{number}", "1")
+    assert names(tmp_path) == ["model"]
+    assert names(tmp_path / "model") == ["part-2", "weights"]
+
+
+def test_an_empty_directory_is_filled(tmp_path):
+    (tmp_path / "model").mkdir()
+    with new_directory(tmp_path / "model", "weights") as folder:
+        write_text(folder / "weights", "1")
+    assert names(tmp_path / "model") == ["weights"]
+
+
+def test_what_is_not_ours_is_never_replaced(tmp_path, monkeypatch):
+    precious = tmp_path / "precious"
+    precious.mkdir()
+    (precious / "thesis.txt").write_text("years of work")
     (tmp_path / "file").write_text("x")
-    for name in ("model", "model", "file"):
-        with new_directory(tmp_path / name) as folder:
-            write_text(folder / f"part-{len(names(tmp_path))}", "1")
-    assert names(tmp_path) == ["file", "model"]
-    assert len(names(tmp_path / "model")) == len(names(tmp_path / "file")) == 1
+    monkeypatch.chdir(precious)
+    for path, message in (
+        (precious, "is the working directory or above it"),
+        (tmp_path, "is the working directory or above it"),
+        (tmp_path / "file", "is a file"),
+        (tmp_path / "file" / "below", "cannot be written"),
+    ):
+        with pytest.raises(StoreError, match=message):
+            fill_and_fail(path, AssertionError("the block must not run"))
+    monkeypatch.chdir("/")
+    with pytest.raises(StoreError, match=r"holds files that are not Q-Store's \(there is no weights\)"):
+        fill_and_fail(precious, AssertionError("the block must not run"))
+    assert names(precious) == ["thesis.txt"]
+    assert names(tmp_path) == ["file", "precious"]
+
+
+def test_a_failing_replacement_puts_the_directory_before_back(tmp_path, monkeypatch):
+    with new_directory(tmp_path / "model", "weights") as folder:
+        write_text(folder / "weights", "old")
+    replace = os.replace
+
+    def refuse(source, target):
+        if str(source).endswith(".partial") and str(target).endswith("model"):
+            raise OSError("disk full")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", refuse)
+    with pytest.raises(OSError, match="disk full"), new_directory(tmp_path / "model", "weights") as folder:
+        (folder / "weights").write_text("new")
+    assert (tmp_path / "model" / "weights").read_text() == "old"
+    assert names(tmp_path) == ["model"]
 
 
 WRITER = """
@@ -118,7 +163,7 @@ target = Path(sys.argv[1])
 print("ready", flush=True)
 for letter in cycle(b"ab"):
     write_bytes(target / "file", bytes([letter]) * 300_000)
-    with new_directory(target / "folder") as folder:
+    with new_directory(target / "folder", "1") as folder:
         for part in "12":
             write_bytes(folder / part, bytes([letter]) * 50_000)
 """

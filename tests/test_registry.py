@@ -19,9 +19,7 @@ def test_members_are_loaded_by_name():
 
 @pytest.mark.parametrize("use", [TABLE.load, TABLE.require])
 def test_unknown_names_list_what_exists(use):
-    with pytest.raises(
-        ConfigurationError, match=r"unknown test family 'Path'; known: gone, ordered, path\..*quantum_db.test_family"
-    ):
+    with pytest.raises(ConfigurationError, match=r"unknown test family 'Path'; known: gone, ordered, path$"):
         use("Path")
 
 

@@ -54,15 +54,41 @@ def read_json(path: Path | str) -> Any:
         raise StoreError(f"{path} cannot be read as JSON ({error}); write it again or restore it") from error
 
 
+def check_output_directory(path: Path | str, marker: str) -> Path:
+    """Return the absolute path if an artifact may be written there; raise StoreError otherwise.
+
+    `marker` is a file that such an artifact always holds. A directory that holds something else is never replaced, nor
+    is a file, the working directory, or anything where this user may not write.
+    """
+    target = Path(path).resolve()
+    if target == Path.cwd() or target in Path.cwd().parents:
+        raise StoreError(f"{path} is the working directory or above it, and would be replaced; name another directory")
+    if target.exists() and not target.is_dir():
+        raise StoreError(f"{path} is a file, and a directory is to be written there; name another place")
+    if target.is_dir() and any(target.iterdir()) and not (target / marker).is_file():
+        raise StoreError(
+            f"{path} holds files that are not Q-Store's (there is no {marker}), and the directory would be replaced; "
+            f"name another directory, or empty this one"
+        )
+    above = next(folder for folder in target.parents if folder.exists())
+    if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
+        raise StoreError(f"{path} cannot be written: {above} is no directory that this user may write to")
+    return target
+
+
 @contextmanager
-def new_directory(path: Path | str) -> Iterator[Path]:
+def new_directory(path: Path | str, marker: str) -> Iterator[Path]:
     """Fill a directory that appears at `path` only when the block ends without an error.
 
-    Yields a temporary directory beside `path`. An existing directory at `path` is replaced as a whole.
+    Yields a temporary directory beside `path`. An existing directory of the same kind, which holds the file `marker`,
+    is replaced as a whole; anything else there is refused with StoreError (see `check_output_directory`).
     """
-    target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}.", suffix=".partial"))
+    target = check_output_directory(path, marker)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        partial = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}.", suffix=".partial"))
+    except OSError as error:
+        raise StoreError(f"{path} cannot be written ({error.strerror}); name another directory") from error
     try:
         yield partial
         for file in partial.rglob("*"):
@@ -84,14 +110,18 @@ def sha256_of(path: Path | str) -> str:
 
 
 def _replace_directory(partial: Path, target: Path) -> None:
-    if target.is_dir():
-        old = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}.", suffix=".old"))
-        os.replace(target, old / target.name)
+    if not target.is_dir():
         os.replace(partial, target)
+        return
+    old = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}.", suffix=".old"))
+    os.replace(target, old / target.name)
+    try:
+        os.replace(partial, target)
+    except OSError:
+        os.replace(old / target.name, target)
+        raise
+    finally:
         shutil.rmtree(old)
-    else:
-        target.unlink(missing_ok=True)
-        os.replace(partial, target)
 
 
 def _sync_directory(path: Path) -> None:

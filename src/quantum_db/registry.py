@@ -29,10 +29,7 @@ class Table:
     def require(self, name: str) -> str:
         """Return `name` if it is known; raise ConfigurationError with the known names otherwise."""
         if name not in self.rows and all(point.name != name for point in self._entry_points()):
-            raise ConfigurationError(
-                f"unknown {self.family} {name!r}; known: {', '.join(self.names())}. "
-                f"Choose one of these, or install a package that adds it (entry point group {self._group!r})."
-            )
+            raise ConfigurationError(f"unknown {self.family} {name!r}; known: {', '.join(self.names())}")
         return name
 
     def load(self, name: str) -> Any:

@@ -43,6 +43,17 @@ def test_label_column_can_be_anywhere_and_anything(tmp_path):
     assert (raw.class_names, raw.feature_names) == (("2", "10"), ("a", "b"))
 
 
+def test_labels_are_read_as_they_are_written(tmp_path):
+    raw = csv_of(tmp_path, "a,label\n1,01\n2,1\n3,NA\n", "label")
+    assert raw.labels.tolist() == [0, 1, 2]
+    assert raw.class_names == ("01", "1", "NA")
+
+
+def test_a_column_of_row_numbers_without_a_name_is_refused(tmp_path):
+    with pytest.raises(StageInputError, match="rows have more fields than the header has names"):
+        csv_of(tmp_path, "a,b,label\n0,1,2,x\n1,3,4,y\n", "label")
+
+
 def test_empty_cells_are_missing_values(tmp_path):
     raw = csv_of(tmp_path, "a,b,label\n1,,x\n2,NaN,y\n3\n")
     assert np.isnan(raw.features[:, 1]).all()

@@ -7,6 +7,7 @@ import time
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import mlflow
 import numpy as np
@@ -91,7 +92,9 @@ def test_the_stored_model_has_a_signature_no_pickle_and_no_path_of_this_machine(
     info = mlflow.models.get_model_info(ModelRegistry.uri("checked", version))
     assert info.signature.inputs.inputs[0].shape == (-1, 4)
     assert info.signature.outputs.input_names()[0] == "label"
-    stored = next(path for path in (folder / "mlartifacts" / "models").iterdir())
+    source = mlflow.MlflowClient().get_model_version("checked", version).source
+    stored = Path(urlsplit(source).path).parent
+    assert folder in stored.parents
     files = [path for path in stored.rglob("*") if path.is_file()]
     assert not [path for path in files if path.suffix in (".pkl", ".pickle", ".pt", ".joblib")]
     for path in files:

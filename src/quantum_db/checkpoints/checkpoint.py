@@ -42,7 +42,7 @@ class Checkpoint:
         """Write a directory that is whole or absent; return the digest."""
         content = self._array_bytes()
         digest = _digest(content, self.manifest)
-        with new_directory(path) as folder:
+        with new_directory(path, MANIFEST) as folder:
             write_bytes(folder / ARRAYS, content)
             sealed = {"schema_version": SCHEMA_VERSION, "digest": digest, "content": dict(self.manifest)}
             write_json(folder / MANIFEST, sealed)

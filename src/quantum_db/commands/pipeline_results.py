@@ -36,11 +36,11 @@ def collect(run: Mapping[str, Any], parameters: Mapping[str, Any], output: Path)
     folder = Path(run["folder"])
     evaluation = read_json(folder / "evaluate" / "evaluation" / "evaluation.json")
     deployment = _deployment(run, parameters, folder, evaluation)
-    with new_directory(output / "model") as model:
+    with new_directory(output / "model", "manifest.json") as model:
         shutil.copytree(folder / "train" / "model", model, dirs_exist_ok=True)
     write_json(output / "evaluation.json", evaluation)
     write_json(output / "deployment.json", deployment)
-    with new_directory(output / "report") as report:
+    with new_directory(output / "report", "index.html") as report:
         stages = _copy_reports(report, folder, {task["name"]: task["seconds"] for task in run["tasks"]})
         write_text(report / "index.html", _index(evaluation, deployment, parameters, stages))
     return {

@@ -101,7 +101,7 @@ class Dataset:
         }
         tensors = {"features": np.ascontiguousarray(self.features), "labels": np.ascontiguousarray(self.labels)}
         tensors["raw_examples"] = np.ascontiguousarray(self.raw_examples)
-        with new_directory(path) as folder:
+        with new_directory(path, MANIFEST_FILE) as folder:
             write_bytes(folder / SAMPLES_FILE, save_tensors(tensors))
             write_json(folder / MANIFEST_FILE, manifest | {"manifest_digest": _manifest_digest(manifest)})
         return Path(path)

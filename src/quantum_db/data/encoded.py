@@ -66,7 +66,7 @@ class EncodedDataset:
 
     def save(self, path: Path | str, drawing: str) -> Path:
         """Write the directory `path`, whole or not at all, with the circuit's drawing (SVG); return the path."""
-        with new_directory(path) as folder:
+        with new_directory(path, ENCODING_FILE) as folder:
             for split in _SPLITS:
                 write_bytes(folder / f"{split}.safetensors", save_tensors(self._tensors(split)))
             write_text(folder / DRAWING_FILE, drawing)

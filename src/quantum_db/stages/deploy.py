@@ -218,7 +218,7 @@ def _write(
 ) -> None:
     """Write the deployment directory and the report; `last_step` runs when all is written but not yet in place."""
     html = deployment_page(report.to_dict(), evaluation, None if result is None else result.to_dict())
-    with new_directory(spec.deployment) as folder:
+    with new_directory(spec.deployment, "deployment.json") as folder:
         write_json(folder / "deployment.json", {"schema_version": 1, **report.to_dict()})
         if result is not None:
             write_json(folder / "smoke_test.json", {"schema_version": 1, **result.to_dict()})

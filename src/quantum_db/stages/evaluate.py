@@ -257,7 +257,7 @@ def _write(
     html = evaluation_page(evaluation, model.manifest.get("history", {}), _circuit_drawing(spec))
     tensors = {"labels": answers.labels, "predictions": answers.predictions, "probabilities": answers.probabilities}
     tensors |= {f"baseline_{index}": baseline.predictions for index, baseline in enumerate(baselines)}
-    with new_directory(spec.evaluation) as directory:
+    with new_directory(spec.evaluation, "evaluation.json") as directory:
         write_json(directory / "evaluation.json", evaluation)
         write_bytes(directory / "predictions.safetensors", save(tensors))
         write_text(directory / "report.html", html)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quantum_db.data.cleaning import DUPLICATES, MISSING, CleaningReport, clean
-from quantum_db.data.dataset import Dataset
+from quantum_db.data.dataset import MANIFEST_FILE, Dataset
 from quantum_db.data.preprocessing import (
     CONSTANT_FEATURES,
     SCALINGS,
@@ -27,7 +27,7 @@ from quantum_db.data.sources import load_source
 from quantum_db.data.splitting import check_test_fraction, stratified_split
 from quantum_db.data.steps import PrincipalComponents
 from quantum_db.errors import StageInputError
-from quantum_db.files import write_text
+from quantum_db.files import check_output_directory, write_text
 from quantum_db.seeding import check_seed
 
 _NAMES_SHOWN = 20
@@ -116,6 +116,8 @@ def run(spec: PreprocessSpec) -> PreprocessReport:
 
     Raises StageInputError for a source, a table or an option that cannot be used; nothing is written then.
     """
+    for path in (spec.train_data, spec.test_data):
+        check_output_directory(path, MANIFEST_FILE)
     raw = load_source(spec.dataset, spec.label_column)
     cleaned, cleaning = clean(raw, spec.missing, spec.duplicates)
     train_rows, test_rows = stratified_split(cleaned.labels, spec.test_fraction, spec.seed)

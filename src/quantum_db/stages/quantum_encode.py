@@ -16,9 +16,9 @@ from typing import Any
 from quantum_db.circuits.drawing import draw_svg
 from quantum_db.circuits.light_cone import dead_weights
 from quantum_db.data.dataset import Dataset
-from quantum_db.data.encoded import EncodedDataset
+from quantum_db.data.encoded import ENCODING_FILE, EncodedDataset
 from quantum_db.errors import StageInputError
-from quantum_db.files import write_text
+from quantum_db.files import check_output_directory, write_text
 from quantum_db.training.config import QuantumTrainingConfig
 from quantum_db.training.model_spec import CircuitPlan, plan_circuit
 
@@ -63,6 +63,7 @@ class QuantumEncodeReport:
 def run(spec: QuantumEncodeSpec) -> QuantumEncodeReport:
     """Write the encoded dataset of `spec`; raise StageInputError or ConfigurationError when it cannot be encoded."""
     started = time.perf_counter()
+    check_output_directory(spec.encoded_data, ENCODING_FILE)
     config = QuantumTrainingConfig.from_json(spec.model_config, seed=spec.seed)
     train, test = Dataset.load(spec.train_data), Dataset.load(spec.test_data)
     _check_pair(train, test)

@@ -12,9 +12,10 @@ import numpy as np
 from torch import nn
 
 from quantum_db import settings
+from quantum_db.checkpoints.checkpoint import MANIFEST
 from quantum_db.data.encoded import DRAWING_FILE, EncodedDataset
 from quantum_db.errors import StageInputError
-from quantum_db.files import write_text
+from quantum_db.files import check_output_directory, write_text
 from quantum_db.models.saved_model import parameter_count, write_model
 from quantum_db.tracking.buffered_tracker import BufferedTracker
 from quantum_db.tracking.mlflow_tracker import MlflowTracker
@@ -73,6 +74,7 @@ class TrainReport:
 def run(spec: TrainSpec) -> TrainReport:
     """Train and write the model of `spec`; raise a QStoreError that says what is wrong when that cannot be done."""
     started = time.perf_counter()
+    check_output_directory(spec.model, MANIFEST)
     checkpoints = spec.checkpoints or spec.model.parent / "checkpoints"
     config = QuantumTrainingConfig.from_json(spec.model_config, qpu_target=spec.qpu_target, seed=spec.seed).replace(
         checkpoint_directory=str(checkpoints)

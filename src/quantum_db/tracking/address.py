@@ -8,14 +8,15 @@ from urllib.parse import unquote, urlsplit
 from quantum_db.errors import ConfigurationError
 
 _SQLITE = "sqlite:///"
+_SCHEMES = ("sqlite", "http", "https", "postgresql", "mysql", "mssql", "databricks")
 
 
 def check_tracking_uri(uri: str) -> str:
     """Return `uri` if it can be used as a tracking store, with a relative SQLite path made absolute.
 
     Raises ConfigurationError when a user name or password is inside it (addresses are printed and stored, so they
-    must not carry secrets), or when it is a plain folder, which MLflow no longer supports. The message never
-    repeats the secret.
+    must not carry secrets), when its scheme is unknown, or when it is a plain folder, which MLflow no longer
+    supports. The message never repeats the secret.
     """
     try:
         parts = urlsplit(uri)
@@ -32,6 +33,10 @@ def check_tracking_uri(uri: str) -> str:
         raise ConfigurationError(
             f"the tracking URI {uri!r} is a folder; MLflow keeps runs in a database or on a server. "
             "Use sqlite:///<absolute path>/mlflow.db or http://host:5000"
+        )
+    if parts.scheme.partition("+")[0] not in _SCHEMES:
+        raise ConfigurationError(
+            f"the tracking URI has the unknown scheme {parts.scheme!r}; known: {', '.join(_SCHEMES)}"
         )
     database = sqlite_path(uri)
     return uri if database is None else _SQLITE + str(database)

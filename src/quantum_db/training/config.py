@@ -22,6 +22,7 @@ from quantum_db.training.schedules import LEARNING_RATE_SCHEDULES, SHOTS_SCHEDUL
 
 SCHEMA_VERSION = 1
 MAX_QUBITS = 64
+MAX_DEPTH = 1000
 PRECISIONS = {"complex64": "float32", "complex128": "float64"}
 """Precision of the simulated states, and the dtype of weights and features that goes with it."""
 
@@ -147,6 +148,10 @@ class QuantumTrainingConfig:
     def _check_combinations(self) -> None:
         if self.n_qubits > MAX_QUBITS:
             raise ConfigurationError(f"n_qubits is {self.n_qubits}; no target here has more than {MAX_QUBITS} qubits")
+        if self.circuit_depth > MAX_DEPTH:
+            raise ConfigurationError(
+                f"circuit_depth is {self.circuit_depth}; circuits here have at most {MAX_DEPTH} layers"
+            )
         for name, value, known in (
             ("measurement_basis", self.measurement_basis, _BASES),
             ("precision", self.precision, tuple(PRECISIONS)),

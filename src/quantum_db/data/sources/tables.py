@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,9 @@ from quantum_db.data.sources.source import Source, check_file
 from quantum_db.errors import StageInputError
 from quantum_db.registry import require_package
 
+_INTEGER = re.compile(r"0|-?[1-9]\d*")
+_DECIMAL = re.compile(r"-?(\d+\.\d*|\.?\d+)([eE][-+]?\d+)?|nan|-?inf")
+
 
 def _load_csv(address: str, label_column: str) -> RawDataset:
     check_file(address)
@@ -20,14 +25,44 @@ def _load_csv(address: str, label_column: str) -> RawDataset:
     try:
         header = pandas.read_csv(address, header=None, nrows=1, dtype=str).iloc[0]
         _check_header(["" if pandas.isna(name) else str(name) for name in header.tolist()], address)
-        frame = pandas.read_csv(address, low_memory=False, float_precision="round_trip")
+        if _fields_of_first_row(address) > len(header):  # pandas would take the first column as row names
+            raise StageInputError(f"{address}: rows have more fields than the header has names; name every column")
+        frame = pandas.read_csv(
+            address, low_memory=False, float_precision="round_trip", converters={label_column: _label_text}
+        )
     except (ValueError, pandas.errors.ParserError) as error:
         raise StageInputError(
-            f"{address} cannot be read as CSV ({error}); check that it is comma-separated text"
+            f"{address} cannot be read as CSV ({' '.join(str(error).split())}); check that it is comma-separated text"
         ) from error
-    if not frame.index.equals(pandas.RangeIndex(len(frame))):  # pandas took a first column without name as index
-        raise StageInputError(f"{address}: rows have more fields than the header has names; name every column")
+    if label_column in frame.columns:
+        frame[label_column] = pandas.Series(
+            _as_numbers([text if isinstance(text, str) else None for text in frame[label_column]]),
+            index=frame.index,
+            dtype=object,
+        )
     return _from_frame(frame, label_column, Path(address).name)
+
+
+def _fields_of_first_row(address: str) -> int:
+    with Path(address).open(encoding="utf-8-sig", newline="") as stream:
+        rows = csv.reader(stream)
+        next(rows, None)
+        return len(next(rows, []))
+
+
+def _label_text(text: str) -> str | None:
+    """A label as it is written: "01" and "1" are two classes, "NA" is one, and only an empty field is missing."""
+    return text.strip() or None
+
+
+def _as_numbers(labels: list[str | None]) -> list[Any]:
+    """Labels that are all plain integers, or all decimal numbers, as numbers; anything else as it is written."""
+    texts = [text for text in labels if text is not None]
+    if all(_INTEGER.fullmatch(text) for text in texts):
+        return [None if text is None else int(text) for text in labels]
+    if any(not text.isdigit() for text in texts) and all(_DECIMAL.fullmatch(text) for text in texts):
+        return [None if text is None else float(text) for text in labels]
+    return list(labels)
 
 
 def _load_parquet(address: str, label_column: str) -> RawDataset:
