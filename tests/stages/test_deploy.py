@@ -206,7 +206,7 @@ def test_bad_settings_are_refused_before_anything_is_read(tmp_path: Path) -> Non
 
 def test_a_server_that_does_not_start_says_why(iris_model: Path, tmp_path: Path) -> None:
     saved = load_model(iris_model)
-    with pytest.raises(DeploymentError, match=r"ended with exit code 2 before it was ready: .*there is no checkpoint"):
+    with pytest.raises(DeploymentError, match=r"ended with exit code 2 before it was ready: .*there is no model"):
         smoke_test(tmp_path / "none", "iris", "1", saved.digest, saved.golden)
 
 

@@ -49,36 +49,40 @@ class Checkpoint:
         return digest
 
     @classmethod
-    def read(cls, path: Path | str) -> Checkpoint:
-        """Read a checkpoint; raise StoreError when it is missing, damaged or of another schema."""
+    def read(cls, path: Path | str, kind: str = "checkpoint") -> Checkpoint:
+        """Read one; raise StoreError, which calls it `kind`, when it is missing, damaged or of another schema."""
         folder = Path(path)
         if not folder.is_dir():
-            raise StoreError(f"there is no checkpoint at {folder}; check the path")
+            raise StoreError(f"there is no {kind} at {folder}; check the path")
         sealed = read_json(folder / MANIFEST)
         if not isinstance(sealed, dict) or sealed.get("schema_version") != SCHEMA_VERSION:
             found = sealed.get("schema_version") if isinstance(sealed, dict) else type(sealed).__name__
             raise StoreError(
                 f"{folder / MANIFEST} has schema version {found!r}, this release reads {SCHEMA_VERSION}; write the "
-                f"checkpoint again with this release"
+                f"{kind} again with this release"
             )
         try:
             content = (folder / ARRAYS).read_bytes()
             arrays = load_arrays(content)
             found, wanted = _digest(content, sealed["content"]), sealed["digest"]
         except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
-            raise StoreError(
-                f"the checkpoint {folder} is damaged ({error}); restore it or use an earlier one"
-            ) from error
+            raise StoreError(f"the {kind} {folder} is damaged ({error}); {_remedy(kind)}") from error
         if found != wanted:
             raise StoreError(
-                f"the checkpoint {folder} is damaged: its digest is {found[:12]}, the manifest says "
-                f"{str(wanted)[:12]}; restore it or use an earlier one"
+                f"the {kind} {folder} is damaged: its digest is {found[:12]}, the manifest says "
+                f"{str(wanted)[:12]}; {_remedy(kind)}"
             )
         return cls(arrays, sealed["content"])
 
     def _array_bytes(self) -> bytes:
         # safetensors writes the raw buffer, so strided views must become contiguous first
         return bytes(save_arrays({name: _contiguous(self.arrays[name]) for name in sorted(self.arrays)}))
+
+
+def _remedy(kind: str) -> str:
+    if kind == "checkpoint":
+        return "delete this directory to go on from the one before, or restore it"
+    return f"restore the {kind}, or make it again"
 
 
 def _contiguous(array: npt.NDArray[Any]) -> npt.NDArray[Any]:

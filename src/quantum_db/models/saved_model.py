@@ -144,7 +144,7 @@ def rebuilt(spec: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> 
 
 def load_model(path: Path | str) -> SavedModel:
     """Read a model directory; raise StoreError when it is missing, damaged or no model."""
-    checkpoint = Checkpoint.read(path)
+    checkpoint = Checkpoint.read(path, "model")
     manifest = checkpoint.manifest
     if "model" not in manifest or "preprocessing" not in manifest:
         raise StoreError(f"{path} is a checkpoint but not a model; name the directory that the train stage wrote")

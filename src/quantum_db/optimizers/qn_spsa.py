@@ -72,9 +72,7 @@ class QuantumNaturalSPSA(BatchOptimizer):
         state = state_dict["state"]
         self.steps = int(state[0]["step"])
         self.metrics = {
-            index: entries["metric"].numpy().copy()
-            for index, entries in state.items()
-            if "metric" in entries
+            index: entries["metric"].numpy().copy() for index, entries in state.items() if "metric" in entries
         }
         self.param_groups = [dict(group) for group in state_dict["param_groups"]]
 
