@@ -10,6 +10,8 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+PEERS ?= .venv-peers
+PEERS_STAMP := $(PEERS)/.installed
 WORKERS ?= 2
 
 OUTPUT ?= runs/digits
@@ -21,10 +23,10 @@ HOST ?= 127.0.0.1
 PORT ?= 8080
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lint format pipelines serve ui clean distclean
+.PHONY: help install run test lint format pipelines serve ui bench bench-peers clean distclean
 
 help: ## List these commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 install: $(STAMP) ## Build .venv with Q-Store and everything it needs (again only when the requirements changed)
 
@@ -64,9 +66,21 @@ serve: $(STAMP) ## Serve the model of the last run over HTTP (MODEL=, HOST=, POR
 ui: $(STAMP) ## Open MLflow's pages on the store of the last run at http://127.0.0.1:5000 (OUTPUT=)
 	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false $(BIN)/mlflow ui --workers 1 --backend-store-uri sqlite:///$(OUTPUT)/mlflow.db
 
+bench-peers: $(PEERS_STAMP) ## Build .venv-peers: PennyLane, JAX, TensorCircuit-NG and Q-Store, for `make bench`
+
+$(PEERS_STAMP): benchmarks/peers/requirements.txt pyproject.toml setup.py $(wildcard src/quantum_db/simulation/kernel/*pp)
+	@test -x $(PEERS)/bin/python || $(PYTHON) -m venv $(PEERS)
+	@echo "Installing the peers and Q-Store into $(PEERS) (a few minutes the first time)"
+	@$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check -r benchmarks/peers/requirements.txt
+	@$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	@touch $@
+
+bench: $(PEERS_STAMP) ## Measure the simulator beside its peers, about an hour (BENCH="--cases 4 8 --limit 30")
+	$(PEERS)/bin/python -m benchmarks.simulator $(BENCH)
+
 clean: ## Remove caches and build outputs (runs/ stays)
 	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache local_outputs
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 
 distclean: clean ## Remove the environment too
-	rm -rf $(VENV)
+	rm -rf $(VENV) $(PEERS)
