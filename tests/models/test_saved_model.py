@@ -136,7 +136,7 @@ def test_weights_of_another_model_are_noticed(tmp_path):
 
 
 def test_what_is_no_model_is_refused(tmp_path):
-    with pytest.raises(StoreError, match="there is no checkpoint at"):
+    with pytest.raises(StoreError, match="there is no model at"):
         load_model(tmp_path / "nowhere")
     Checkpoint({"w": np.zeros(2)}, {"progress": {}}).write(tmp_path / "checkpoint")
     with pytest.raises(StoreError, match="is a checkpoint but not a model"):

@@ -53,7 +53,7 @@ def test_a_started_server_answers_and_stops_when_told(iris_model: Path) -> None:
 
 def test_a_missing_model_ends_with_exit_code_2_and_a_reason(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     assert server.main(["--model", str(tmp_path / "none"), "--port", "8099"]) == 2
-    assert "there is no checkpoint at" in caplog.text
+    assert "there is no model at" in caplog.text
 
 
 @pytest.mark.parametrize("port", [0, -1, 65536])

@@ -193,7 +193,8 @@ def _write_pyfunc(
         input_example=np.asarray(example, dtype=np.float64),
         pip_requirements=[f"quantum-db[torch]=={distribution_version('quantum-db')}"],
     )
-    for compiled in list(folder.rglob("__pycache__")):  # MLflow imports the code where it put it, and leaves what Python kept
+    # MLflow imports the code where it put it, and Python keeps a compiled copy there
+    for compiled in list(folder.rglob("__pycache__")):
         shutil.rmtree(compiled)
     # MLflow notes where things lay on this machine; it only ever uses their names
     stored: Any = models.Model.load(str(folder))
