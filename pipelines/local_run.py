@@ -2,8 +2,9 @@
 
     python -m pipelines.local_run --output FOLDER --parameters JSON [--pipeline training] [--end-with-parent]
 
-`qstore pipeline run` starts this program, which ends when that one is gone. Progress goes to standard error, everything the runner and the stages say to
-FOLDER/pipeline.log, the artifacts to FOLDER/artifacts, and what happened to FOLDER/run.json:
+`qstore pipeline run` starts this program, which ends when that one is gone. Progress goes to standard error, everything
+the runner and the stages say to FOLDER/pipeline.log, the artifacts to FOLDER/artifacts, and what happened to
+FOLDER/run.json:
 
     {"status": "succeeded" | "failed", "seconds": x, "folder": the run's artifacts,
      "tasks": [{"name", "seconds", "succeeded"}], "failed_task": name | null,

@@ -45,6 +45,12 @@ def training(
     qpu_target: str = "simulator",
     threshold: float = 0.95,
     seed: int = 0,
+    label_column: str = "label",
+    test_fraction: float = 0.2,
+    missing: str = "refuse",
+    duplicates: str = "keep",
+    constant_features: str = "drop",
+    scaling: str = "minmax",
     n_components: int = 0,
     require_better: bool = False,
     registered_name: str = "q-store",
@@ -59,6 +65,12 @@ def training(
         qpu_target: What runs the circuits.
         threshold: Least accuracy on the test split for a deployment.
         seed: Seed of the split, the training and the evaluation; the same seed gives the same model.
+        label_column: Column with the classes in CSV and Parquet files.
+        test_fraction: Part of the samples that is held back for evaluation, between 0 and 1.
+        missing: What to do with rows that have missing values, refuse or drop.
+        duplicates: What to do with repeated rows, keep or drop.
+        constant_features: What to do with features that never change, drop or refuse.
+        scaling: Scaling of the features, minmax, standard or none.
         n_components: Number of principal components that the features are reduced to; 0 keeps all features.
         require_better: Deploy only a model that is at least as accurate as the best classical baseline.
         registered_name: Name of the model in MLflow's registry.
@@ -66,7 +78,17 @@ def training(
         checkpoints: Folder for checkpoints that outlives a container; the same training goes on from there after a
             kill. Without one they lie beside the model.
     """
-    prepared = preprocess(dataset=dataset, seed=seed, n_components=n_components)
+    prepared = preprocess(
+        dataset=dataset,
+        seed=seed,
+        test_fraction=test_fraction,
+        scaling=scaling,
+        n_components=n_components,
+        label_column=label_column,
+        missing=missing,
+        constant_features=constant_features,
+        duplicates=duplicates,
+    )
     _present(prepared, "Preprocess", _SMALL, repeatable=True)
 
     encoded = quantum_encode(

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
 
 from quantum_db import cli
 from quantum_db.commands.checkout import find_checkout
@@ -102,6 +103,25 @@ def test_every_command_has_its_help(command: str, capsys: pytest.CaptureFixture[
         (["pipeline", "run", "--seed", "-1"], "seed must be an integer from 0"),
         (["pipeline", "run", "--n-components", "-2"], "--n-components is -2"),
         (["pipeline", "run", "--registered-name", " "], "name"),
+        (["pipeline", "run", "--label-column", " "], "--label-column is empty"),
+        (["pipeline", "run", "--missing", "guess"], "unknown missing 'guess'; choose one of: refuse, drop"),
+        (["pipeline", "run", "--duplicates", "no"], "unknown duplicates 'no'; choose one of: keep, drop"),
+        (["pipeline", "run", "--constant-features", "no"], "choose one of: drop, refuse"),
+        (["pipeline", "run", "--scaling", "log"], "choose one of: minmax, standard, none"),
+        (["pipeline", "run", "--test-fraction", "1"], "test fraction must lie between 0 and 1"),
+        (["pipeline", "run", "--tracking-uri", "http://me:secret@host"], "MLFLOW_TRACKING_USERNAME"),
+        (["pipeline", "run", "--model-config", '{"seed": 1, "seed": 2}'], "sets 'seed' twice, to 1 and to 2"),
+        (["pipeline", "run", "--model-config", '{"encoder_options": {"a": 1, "a": 1}}'], "sets 'a' twice"),
+        (["pipeline", "run", "--model-config", '{"n_qubits": 60}'], "simulating 60 qubits with 32 row(s) at once"),
+        (["pipeline", "run", "--dry-run", "--model-config", '{"n_qubits": 60}'], "qubits fit"),
+        (["pipeline", "run", "--dry-run", "--qpu-target", "trajectories", "--model-config", '{"n_qubits": 60}'], "fit"),
+        (["pipeline", "run", "--output", "/proc/x"], "--output /proc/x cannot be written"),
+        (["pipeline", "run", "--output", os.devnull], f"{os.devnull} is not a folder"),
+        (["pipeline", "run", "--dry-run", "--output", os.devnull + "/below"], f"{os.devnull} is not a folder"),
+        (
+            ["stage", "train", "--encoded-data", "a", "--model", "b", "--model-config", "@no-such-file.json"],
+            "names the file no-such-file.json",
+        ),
         (["pipeline", "run", "--project", "no-such-folder"], "--project no-such-folder is no Q-Store checkout"),
     ],
 )
@@ -127,8 +147,12 @@ def test_debug_shows_where_an_error_came_from(capsys: pytest.CaptureFixture[str]
     assert "Traceback (most recent call last):" in capsys.readouterr().err
 
 
-def test_an_operating_system_error_is_one_line_and_exit_code_one(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["pipeline", "run", "--output", os.devnull + "/below"]) == 1
+def test_an_operating_system_error_is_one_line_and_exit_code_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = ["--dataset", "builtin:iris", "--train-data", "train", "--test-data", "test", "--report-html", "/proc/x/y"]
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["stage", "preprocess", *given]) == 1
     assert capsys.readouterr().err.startswith("error: [Errno")
 
 
@@ -152,6 +176,57 @@ def test_dry_run_says_what_would_be_run_and_writes_nothing(tmp_path: Path) -> No
     assert plan["tracking_uri"] == f"sqlite:///{tmp_path / 'out dir' / 'mlflow.db'}"
     assert plan["pipeline"] == str(ROOT / "pipelines" / "compiled" / "training.yaml")
     assert list(tmp_path.iterdir()) == [config]
+
+
+def test_dry_run_as_json_is_one_object(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://from-the-environment:5000")
+    given = ["--label-column", "kind", "--missing", "drop", "--test-fraction", "0.3", "--scaling", "standard"]
+    assert cli.main(["pipeline", "run", "--dry-run", "--json", *given]) == 0
+    plan = json.loads(capsys.readouterr().out)
+    assert plan["output"] == str(tmp_path / "runs" / "digits")
+    parameters = plan["parameters"]
+    assert (parameters["label_column"], parameters["missing"], parameters["scaling"]) == ("kind", "drop", "standard")
+    assert (parameters["test_fraction"], parameters["duplicates"], parameters["constant_features"]) == (
+        0.3, "keep", "drop",
+    )  # fmt: skip
+    assert parameters["tracking_uri"] == "http://from-the-environment:5000"
+    assert cli.main(["pipeline", "run", "--dry-run", "--json", "--tracking-uri", "sqlite:///my.db"]) == 0
+    assert json.loads(capsys.readouterr().out)["parameters"]["tracking_uri"] == f"sqlite:///{tmp_path / 'my.db'}"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_every_parameter_of_the_pipeline_is_given() -> None:
+    compiled = (ROOT / "pipelines" / "compiled" / "training.yaml").read_text()
+    parameters = checked_parameters(PipelineRunOptions())
+    known = next(yaml.safe_load_all(compiled))["root"]["inputDefinitions"]["parameters"]
+    assert set(parameters) | {"tracking_uri", "checkpoints"} == set(known)
+
+
+def test_settings_for_a_noisy_target_are_checked_with_that_target() -> None:
+    options = PipelineRunOptions(qpu_target="noisy_simulator", model_config='{"noise_model": "aria-1", "n_qubits": 3}')
+    assert json.loads(checked_parameters(options)["model_config"]) == {"n_qubits": 3, "noise_model": "aria-1"}
+
+
+def test_a_stage_takes_its_model_configuration_from_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    given = ["--dataset", "builtin:iris", "--train-data", "train", "--test-data", "test"]
+    assert cli.main(["stage", "preprocess", *given]) == 0
+    Path("model.json").write_text('{"n_qubits": 3}')
+    given = ["--train-data", "train", "--test-data", "test", "--encoded-data", "encoded"]
+    capsys.readouterr()
+    assert cli.main(["stage", "quantum-encode", *given, "--model-config", "@model.json"]) == 0
+    assert json.loads(capsys.readouterr().out)["n_qubits"] == 3
+
+
+def test_compile_help_has_examples(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(["pipeline", "compile", "--help"])
+    assert "examples:\n  qstore pipeline compile" in capsys.readouterr().out
 
 
 def test_paths_of_data_are_absolute_before_another_process_sees_them(
@@ -204,10 +279,17 @@ def started_run(tmp_path: Path, checkout: Path, *before: str) -> subprocess.Pope
 
 def wait_for_end_of(group: int) -> None:
     deadline = time.monotonic() + 20
-    with pytest.raises(ProcessLookupError):
-        while time.monotonic() < deadline:
-            os.killpg(group, 0)
-            time.sleep(0.05)
+    while is_running(group):
+        assert time.monotonic() < deadline, "the group is still there"
+        time.sleep(0.05)
+
+
+def is_running(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 TWO_PROCESSES = (

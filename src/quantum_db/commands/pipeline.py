@@ -19,6 +19,16 @@ usage: qstore pipeline compile ...
 
 see: qstore pipeline run --help"""
 
+COMPILE_DESCRIPTION = """\
+Write the pipelines as YAML for Kubeflow. The images of the stages are named here: QSTORE_IMAGE_REGISTRY puts a
+registry in front of them, QSTORE_IMAGE_TAG replaces the tag, which otherwise is the version."""
+
+COMPILE_EXAMPLES = """\
+examples:
+  qstore pipeline compile
+  qstore pipeline compile --output yaml
+  QSTORE_IMAGE_REGISTRY=registry.example.org/ml QSTORE_IMAGE_TAG=1.2.0 qstore pipeline compile --output yaml"""
+
 
 def main(arguments: Sequence[str]) -> int:
     """Run the sub-command that is named first."""
@@ -36,7 +46,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _compile(arguments: Sequence[str]) -> int:
-    parser = ArgumentParser(prog="qstore pipeline compile", description="Write the pipelines as YAML for Kubeflow.")
+    parser = ArgumentParser(prog="qstore pipeline compile", description=COMPILE_DESCRIPTION, epilog=COMPILE_EXAMPLES)
     parser.add_argument("--output", type=Path, help="folder to write to (default: pipelines/compiled in the checkout)")
     parser.add_argument("--project", type=Path, help="root of the checkout (default: the one around here)")
     given = parser.parse_args(arguments)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import sys
 import time
 from collections.abc import Sequence
@@ -12,12 +11,14 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from quantum_db import settings
 from quantum_db.commands.checkout import find_checkout, run_module
+from quantum_db.commands.model_config import read_model_config
+from quantum_db.commands.output_folder import check_output, prepare_output, remove_checkpoints
 from quantum_db.errors import ConfigurationError, QStoreError
 from quantum_db.files import read_json
 from quantum_db.stages.arguments import parser_for, spec_from
 from quantum_db.stages.gate import check_threshold
-from quantum_db.tracking.address import default_tracking_uri
 
 DESCRIPTION = """\
 Run the training pipeline on this machine: preprocess, quantum-encode, train, evaluate, and deploy if the model is
@@ -25,7 +26,7 @@ good enough. It is the same compiled pipeline that runs on Kubeflow. Progress go
 
 EXAMPLES = (
     "qstore pipeline run",
-    "qstore pipeline run --dataset flowers.csv --threshold 0.9 --output runs/flowers",
+    "qstore pipeline run --dataset flowers.csv --label-column species --threshold 0.9 --output runs/flowers",
     "qstore pipeline run --dataset builtin:iris --model-config '{\"epochs\": 30}' --seed 7 --json",
     "qstore pipeline run --model-config @pipelines/configs/digits.json --dry-run",
 )
@@ -40,11 +41,21 @@ class PipelineRunOptions:
     qpu_target: str = field(default="simulator", metadata={"help": "what runs the circuits"})
     seed: int = field(default=0, metadata={"help": "the same seed gives the same model"})
     threshold: float = field(default=0.95, metadata={"help": "least accuracy on the test split for a deployment"})
+    label_column: str = field(default="label", metadata={"help": "column with the classes (CSV and Parquet)"})
+    test_fraction: float = field(default=0.2, metadata={"help": "share of the rows for testing, between 0 and 1"})
+    missing: str = field(default="refuse", metadata={"help": "rows with missing values: refuse, drop"})
+    duplicates: str = field(default="keep", metadata={"help": "rows that occur twice: keep, drop"})
+    constant_features: str = field(default="drop", metadata={"help": "features that never change: drop, refuse"})
+    scaling: str = field(default="minmax", metadata={"help": "scaling of the features: minmax, standard, none"})
     n_components: int = field(default=0, metadata={"help": "principal components to keep; 0 keeps all features"})
     require_better: bool = field(
         default=False, metadata={"help": "refuse also a model less accurate than the best classical baseline"}
     )
     registered_name: str = field(default="q-store", metadata={"help": "name of the model in MLflow's registry"})
+    tracking_uri: str = field(
+        default="",
+        metadata={"help": "MLflow store; none means MLFLOW_TRACKING_URI, else a file in the folder"},
+    )
     output: Path | None = field(default=None, metadata={"help": "folder for everything; none means runs/<dataset>"})
     json: bool = field(default=False, metadata={"help": "print the result as one line of JSON"})
     dry_run: bool = field(default=False, metadata={"help": "only check the arguments and say what would be run"})
@@ -58,10 +69,11 @@ def main(arguments: Sequence[str]) -> int:
     parameters = checked_parameters(options)
     checkout = find_checkout(options.project)
     output = (options.output or Path("runs") / short_name(parameters["dataset"])).resolve()
-    parameters["tracking_uri"] = default_tracking_uri(output)
+    parameters["tracking_uri"] = settings.choose_tracking_uri(options.tracking_uri, output)
     parameters["checkpoints"] = str(output / "checkpoints")
+    check_output(output)
     if options.dry_run:
-        _print_plan(parameters, output, checkout)
+        _print_plan(parameters, output, checkout, options.json)
         return 0
     started = time.monotonic()
     run = _run_pipeline(parameters, output, checkout)
@@ -69,8 +81,7 @@ def main(arguments: Sequence[str]) -> int:
 
     result = collect(run, parameters, output)
     # the model is complete; a run that was killed keeps them, and the same command goes on from there
-    if Path(parameters["checkpoints"]).is_dir():
-        shutil.rmtree(parameters["checkpoints"])
+    remove_checkpoints(output / "checkpoints")
     result["seconds"] = round(time.monotonic() - started, 1)
     print(json.dumps(result) if options.json else summary(result, output))
     return 0
@@ -86,18 +97,25 @@ def checked_parameters(options: PipelineRunOptions) -> dict[str, Any]:
     from quantum_db.tracking.model_registry import check_model_name
 
     dataset = resolve_source(options.dataset).dataset
-    config = _model_config(options.model_config)
+    config = _checked_config(options)
     check_seed(options.seed)
     check_threshold(options.threshold)
     if options.n_components < 0:
         raise ConfigurationError(f"--n-components is {options.n_components}; give 0 for all features, or at least 1")
+    _check_preparation(options)
     check_model_name(options.registered_name)
     return {
         "dataset": dataset,
-        "model_config": _checked_config(config, options.qpu_target),
+        "model_config": config,
         "qpu_target": options.qpu_target,
         "threshold": options.threshold,
         "seed": options.seed,
+        "label_column": options.label_column,
+        "test_fraction": options.test_fraction,
+        "missing": options.missing,
+        "duplicates": options.duplicates,
+        "constant_features": options.constant_features,
+        "scaling": options.scaling,
         "n_components": options.n_components,
         "require_better": options.require_better,
         "registered_name": options.registered_name,
@@ -110,38 +128,47 @@ def short_name(dataset: str) -> str:
     return last.split(".", 1)[0] or "data"
 
 
-def _model_config(given: str) -> str:
-    if not given.startswith("@"):
-        return given
-    path = Path(given[1:])
-    try:
-        return path.read_text()
-    except OSError as error:
-        raise ConfigurationError(
-            f"--model-config names the file {path}, which cannot be read ({error.strerror}); check the path"
-        ) from error
-
-
-def _checked_config(text: str, qpu_target: str) -> str:
+def _checked_config(options: PipelineRunOptions) -> str:
     """Return the settings as JSON on one line, after the checks that the stages make too."""
+    from quantum_db.commands.circuit_memory import check_circuit_memory
     from quantum_db.training.config import QuantumTrainingConfig
 
-    QuantumTrainingConfig.from_json(text).replace(qpu_target=qpu_target)
+    text = read_model_config(options.model_config)
+    config = QuantumTrainingConfig.from_json(text, qpu_target=options.qpu_target, seed=options.seed)
+    check_circuit_memory(config)
     return json.dumps(json.loads(text), sort_keys=True)
 
 
-def _print_plan(parameters: dict[str, Any], output: Path, checkout: Path) -> None:
-    print(f"pipeline    {checkout / 'pipelines' / 'compiled' / 'training.yaml'}")
-    print(f"output      {output}")
-    for name, value in parameters.items():
-        print(f"{name:<16}{value}")
+def _check_preparation(options: PipelineRunOptions) -> None:
+    """The checks of the stage preprocess on what it is asked to do with the data."""
+    from quantum_db.data.cleaning import DUPLICATES, MISSING
+    from quantum_db.data.preprocessing import CONSTANT_FEATURES, SCALINGS, check_choice
+    from quantum_db.data.splitting import check_test_fraction
+
+    check_choice("missing", options.missing, MISSING)
+    check_choice("duplicates", options.duplicates, DUPLICATES)
+    check_choice("constant_features", options.constant_features, CONSTANT_FEATURES)
+    check_choice("scaling", options.scaling, SCALINGS)
+    check_test_fraction(options.test_fraction)
+    if not options.label_column.strip():
+        raise ConfigurationError("--label-column is empty; name the column with the classes")
+
+
+def _print_plan(parameters: dict[str, Any], output: Path, checkout: Path, as_json: bool) -> None:
+    pipeline = checkout / "pipelines" / "compiled" / "training.yaml"
+    if as_json:
+        print(json.dumps({"pipeline": str(pipeline), "output": str(output), "parameters": parameters}))
+        return
+    for name, value in {"pipeline": pipeline, "output": output, **parameters}.items():
+        print(f"{name:<18}{value}")
 
 
 def _run_pipeline(parameters: dict[str, Any], output: Path, checkout: Path) -> dict[str, Any]:
     """Run the pipeline and return what its program reports; raise the error of the stage that failed."""
-    output.mkdir(parents=True, exist_ok=True)
+    earlier = prepare_output(output)
+    if earlier is not None:
+        print(f"the results of the earlier run are now in {earlier}", file=sys.stderr)
     report = output / "run.json"
-    report.unlink(missing_ok=True)
     given = ["--output", str(output), "--parameters", json.dumps(parameters), "--end-with-parent"]
     code = run_module(checkout, "pipelines.local_run", given)
     if code == 130:

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any, get_type_hints
 
+from quantum_db.commands.model_config import read_model_config
 from quantum_db.errors import ConfigurationError
 from quantum_db.stages import STAGES
 from quantum_db.stages.arguments import parser_for, spec_from
@@ -31,7 +32,10 @@ def main(arguments: Sequence[str]) -> int:
     examples = [f"qstore stage {name} {line}" for line in EXAMPLES.get(name, ())]
     description = inspect.getdoc(sys.modules[run.__module__]) or ""
     parser = parser_for(spec_class, f"qstore stage {name}", description, examples)
-    report = run(spec_from(parser.parse_args(options), spec_class))
+    given = parser.parse_args(options)
+    if hasattr(given, "model_config"):
+        given.model_config = read_model_config(given.model_config)
+    report = run(spec_from(given, spec_class))
     print(json.dumps(report.to_dict(), indent=2))
     return 0
 
