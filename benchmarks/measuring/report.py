@@ -12,6 +12,7 @@ from quantum_db.errors import StoreError
 from quantum_db.files import write_text
 
 BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
+PICTURE = "![Step time over the number of qubits, and Q-Store's against the machine's limits](images/simulator.svg)"
 COLOURS = ("#b4570a", "#8a94a3", "#7a3fb0", "#1b8a5a", "#c2a000")
 
 
@@ -41,7 +42,7 @@ def write_docs(page: Path, report: dict[str, Any]) -> None:
         raise StoreError(f"{page} must contain {BEGIN} and {END} once each; put them where the figures belong")
     before, rest = text.split(BEGIN)
     after = rest.split(END)[1]
-    write_text(page, f"{before}{BEGIN}\n{_provenance(report)}\n\n{tables(report)}\n{END}{after}")
+    write_text(page, f"{before}{BEGIN}\n{PICTURE}\n\n{_provenance(report)}\n\n{tables(report)}\n{END}{after}")
 
 
 def _provenance(report: dict[str, Any]) -> str:
@@ -96,7 +97,7 @@ def _by_peer(
         whole = f" ({_number(case[ours_whole])})" if ours_whole else ""
         return [_number(case[ours]) + whole] if ours else []
 
-    names = list(dict.fromkeys(name for case in report["cases"] for name in case["peers"]))
+    names = [name for name in PEERS if any(name in case["peers"] for case in report["cases"])]
     headers = ["case", *([OURS.title] if ours else []), *(PEERS[name].title for name in names)]
     rows = [
         [
