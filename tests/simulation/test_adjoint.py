@@ -102,7 +102,8 @@ def test_every_build_gives_the_same(number, dtype, monkeypatch):
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-def test_large_states_use_threads_and_stay_right(threads):
+def test_large_states_use_threads_and_stay_right(threads, monkeypatch):
+    monkeypatch.setattr("quantum_db.simulation.threads.SMALL_WORK", 1)
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:

@@ -38,6 +38,7 @@ from quantum_db.simulation.statevector import (
     simulate,
 )
 from quantum_db.simulation.stored_indices import StoredIndices
+from quantum_db.simulation.threads import thread_count
 
 _ONE, _PAIR, _TWO = 1, 2, 3
 
@@ -211,7 +212,7 @@ class _Buffers:
         self.dtype = weights.dtype
         self.rows, self.n_qubits = len(features), circuit.n_qubits
         self.layout = choose(self.rows, self.dtype, libraries())
-        self.threads = torch.get_num_threads()
+        self.threads = thread_count(self.n_qubits, self.rows)
         self.program = kernel_program(circuit, states is not None, len(weights) > 1)
         check_kernel_memory(self.n_qubits, self.rows, self.layout.tiles * self.layout.width, 2 * self.dtype.itemsize)
         self.weights, self.features = weights.double().contiguous(), features.double().contiguous()

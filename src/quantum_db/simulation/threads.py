@@ -7,8 +7,13 @@ from contextlib import contextmanager
 
 import torch
 
-SMALL_WORK = 2**14
-"""Amplitudes per step below which a second thread costs more in waking up than it saves in computing."""
+SMALL_WORK = 2**18
+"""Amplitudes per step below which a second thread saves little, and costs much when the machine is busy otherwise."""
+
+
+def thread_count(n_qubits: int, rows: int) -> int:
+    """One thread for small work, torch's number of threads otherwise."""
+    return 1 if rows * 2**n_qubits < SMALL_WORK else torch.get_num_threads()
 
 
 @contextmanager
@@ -18,8 +23,7 @@ def threads_for(n_qubits: int, rows: int) -> Iterator[None]:
     Torch's number of threads belongs to the whole process, so nest this around a run, not around a step.
     """
     before = torch.get_num_threads()
-    if rows * 2**n_qubits < SMALL_WORK:
-        torch.set_num_threads(1)
+    torch.set_num_threads(thread_count(n_qubits, rows))
     try:
         yield
     finally:
