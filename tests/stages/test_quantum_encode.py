@@ -207,3 +207,12 @@ def run_digest(iris: Path, out: Path) -> str:
 
 def test_the_stage_is_in_the_table():
     assert STAGES.load("quantum-encode") is run
+
+
+def test_splits_of_two_runs_are_refused_even_with_equal_preprocessing(tmp_path):
+    for seed in (1, 2):
+        folders = {"train_data": tmp_path / f"train-{seed}", "test_data": tmp_path / f"test-{seed}"}
+        preprocess(PreprocessSpec(dataset="builtin:iris", scaling="none", seed=seed, **folders))
+    with pytest.raises(StageInputError, match="rows may be in both"):
+        run(QuantumEncodeSpec(tmp_path / "train-1", tmp_path / "test-2", tmp_path / "encoded"))
+    assert not (tmp_path / "encoded").exists()

@@ -35,7 +35,8 @@ class Dataset:
     features: float64 (samples, features), finite; labels: int64 (samples,) in 0..n_classes-1; name: the source, for
     example "builtin:digits"; split: "train", "test" or "all"; preprocessing: the steps that led from the raw features
     to these; raw_examples: a few raw rows of this split, float64 (rows, raw features), from which a served model can be
-    tried end to end. Raises StageInputError when the parts do not fit together.
+    tried end to end; split_id: the same for the splits of one run of preprocess, whose rows do not overlap. Raises
+    StageInputError when the parts do not fit together.
     """
 
     features: NDArray[np.float64]
@@ -46,6 +47,7 @@ class Dataset:
     split: str
     preprocessing: Preprocessing
     raw_examples: NDArray[np.float64]
+    split_id: str = ""
 
     def __post_init__(self) -> None:
         _check_arrays(self)
@@ -98,6 +100,7 @@ class Dataset:
             "n_samples": self.n_samples,
             "preprocessing": self.preprocessing.to_dict(),
             "digest": self.digest,
+            "split_id": self.split_id,
         }
         tensors = {"features": np.ascontiguousarray(self.features), "labels": np.ascontiguousarray(self.labels)}
         tensors["raw_examples"] = np.ascontiguousarray(self.raw_examples)
@@ -122,6 +125,7 @@ class Dataset:
                 split=manifest["split"],
                 preprocessing=Preprocessing.from_dict(manifest["preprocessing"]),
                 raw_examples=tensors["raw_examples"],
+                split_id=manifest["split_id"],
             )
         except (KeyError, TypeError, StageInputError) as error:
             raise _corrupt(folder, f"{type(error).__name__}: {error}") from error

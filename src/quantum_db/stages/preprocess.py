@@ -5,8 +5,9 @@ Order: read, clean, split by class and seed, learn the preprocessing from the tr
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -130,6 +131,8 @@ def run(spec: PreprocessSpec) -> PreprocessReport:
     )
     train = _dataset(cleaned, train_rows, preprocessing, "train")
     test = _dataset(cleaned, test_rows, preprocessing, "test")
+    split_id = hashlib.sha256(f"{train.digest}/{test.digest}".encode()).hexdigest()
+    train, test = (replace(split, split_id=split_id) for split in (train, test))
     clipped = [preprocessing.count_clipped(cleaned.features[rows]) for rows in (train_rows, test_rows)]
     report = _report(spec, train, test, cleaning, clipped)
     html = _html(report, preprocessing) if spec.report_html is not None else ""

@@ -99,8 +99,11 @@ def _check_pair(train: Dataset, test: Dataset) -> None:
         raise StageInputError(
             f"train_data holds the split {train.split!r} and test_data {test.split!r}; give the training split first"
         )
-    if train.class_names != test.class_names or train.preprocessing.to_dict() != test.preprocessing.to_dict():
-        raise StageInputError("the two splits come from different preprocess runs; give both outputs of one run")
+    same_steps = train.preprocessing.to_dict() == test.preprocessing.to_dict()
+    if train.class_names != test.class_names or not same_steps or train.split_id != test.split_id:
+        raise StageInputError(
+            "the two splits come from different preprocess runs, so rows may be in both; give both outputs of one run"
+        )
 
 
 def _encoding(config: QuantumTrainingConfig, plan: CircuitPlan) -> dict[str, Any]:
