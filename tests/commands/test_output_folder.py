@@ -89,7 +89,9 @@ def test_a_link_is_never_moved_or_followed(tmp_path: Path) -> None:
 def test_only_checkpoints_are_removed(tmp_path: Path) -> None:
     folder = tmp_path / "checkpoints"
     remove_checkpoints(folder)
-    write(folder, {"run-1/epoch-00003-batch-000000-0123456789ab/manifest.json": "{}"})
+    whole, unfinished = "epoch-00003-batch-000000-0123456789ab", ".epoch-00004-batch-000000-0123456789ab.x1.partial"
+    names = (f"{whole}/manifest.json", f"{unfinished}/manifest.json", "tracking.json", ".tracking.json.x_1.partial")
+    write(folder, {f"run-1/{name}": "{}" for name in names})
     check_output(tmp_path)
     remove_checkpoints(folder)
     assert not folder.exists()

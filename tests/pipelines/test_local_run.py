@@ -19,6 +19,8 @@ RESULT = {
     "accuracy",
     "accuracy_low",
     "accuracy_high",
+    "accuracy_wilson_low",
+    "accuracy_wilson_high",
     "best_baseline",
     "best_baseline_accuracy",
     "deployed",
@@ -26,7 +28,11 @@ RESULT = {
     "model",
     "report",
     "seconds",
+    "tracking_uri",
+    "weights_digest",
 }
+# Choices that the stages must get.
+OTHER = ("--scaling", "standard", "--duplicates", "drop", "--test-fraction", "0.3", "--require-better")
 
 pytestmark = pytest.mark.slow
 
@@ -55,7 +61,7 @@ def deployed(folder: Path) -> subprocess.CompletedProcess[str]:
 def refused(folder: Path, deployed: subprocess.CompletedProcess[str]) -> subprocess.CompletedProcess[str]:
     """A run after it, into the same folder, with a model that has learned next to nothing."""
     config = {"epochs": 1, "n_qubits": 2, "circuit_depth": 1, "learning_rate": 1e-5}
-    return pipeline_run(folder, "--model-config", json.dumps(config), "--threshold", "1", "--output", "iris")
+    return pipeline_run(folder, "--model-config", json.dumps(config), "--threshold", "1", "--output", "iris", *OTHER)
 
 
 def result_of(run: subprocess.CompletedProcess[str]) -> dict[str, Any]:
@@ -73,7 +79,9 @@ def test_a_good_model_is_deployed(folder: Path, deployed: subprocess.CompletedPr
     assert set(result) == RESULT
     assert result["deployed"] is True
     assert 0.8 <= result["accuracy_low"] <= result["accuracy"] <= result["accuracy_high"] <= 1
-    assert "0.8" in result["reason"]
+    assert "threshold 80 %" in result["reason"]
+    assert result["tracking_uri"] == f"sqlite:///{folder / 'iris' / 'mlflow.db'}"
+    assert len(result["weights_digest"]) == 64
     # Deploy really ran: MLflow has the version, and the alias is on it.
     assert str(champion(folder).version) == "1"
 
@@ -95,9 +103,13 @@ def test_everything_is_in_its_place(folder: Path, refused: subprocess.CompletedP
     assert reports == {"index.html", "preprocess.html", "quantum-encode.html", "train.html", "evaluate.html"}
     assert {path.name for path in (output / "model").iterdir()} == {"manifest.json", "arrays.safetensors"}
     evaluation = json.loads((output / "evaluation.json").read_text())
-    assert evaluation["n_test"] == 30
+    assert evaluation["n_test"] == 45  # of 149: one row of iris occurs twice
     assert evaluation["model_digest"] == load_model(output / "model").digest
     assert "Executing task 'evaluate'" in (output / "pipeline.log").read_text()
+    # The first run's results are beside it.
+    (previous,) = (output / "previous").iterdir()
+    assert json.loads((previous / "deployment.json").read_text())["deployed"] is True
+    assert {path.name for path in (previous / "model").iterdir()} == {"manifest.json", "arrays.safetensors"}
     index = (output / "report" / "index.html").read_text()
     assert "not deployed" in index
     assert 'href="evaluate.html"' in index
@@ -109,7 +121,7 @@ def test_a_bad_model_is_not_deployed_and_the_reason_is_given(
     assert refused.returncode == 0, refused.stderr
     deployment = json.loads((folder / "iris" / "deployment.json").read_text())
     assert deployment["deployed"] is False
-    assert "below the threshold 1" in deployment["reason"]
+    assert "below the threshold 100 %" in deployment["reason"]
     assert deployment["reason"] in refused.stdout
     assert "Decision   not deployed" in refused.stdout
     assert refused.stderr.splitlines()[-1] == "deploy: skipped"
@@ -128,8 +140,9 @@ def test_the_summary_says_how_to_open_what_was_written(refused: subprocess.Compl
 
 
 def test_a_stage_that_refuses_its_input_ends_the_run_with_its_message_and_code(folder: Path) -> None:
-    (folder / "one.csv").write_text("a,b,label\n1,2,x\n3,4,x\n5,6,x\n")
-    command = [sys.executable, "-m", "quantum_db.cli", "pipeline", "run", "--dataset", "one.csv", "--output", "one"]
+    (folder / "one.csv").write_text("a,b,kind\n1,2,x\n3,4,x\n5,6,x\n")
+    given = ["--dataset", "one.csv", "--label-column", "kind", "--output", "one"]
+    command = [sys.executable, "-m", "quantum_db.cli", "pipeline", "run", *given]
     done = subprocess.run(command, capture_output=True, text=True, cwd=folder, check=False)
     assert done.returncode == 2
     assert done.stdout == ""

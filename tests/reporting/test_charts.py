@@ -105,3 +105,12 @@ def test_what_cannot_be_drawn_is_refused() -> None:
         plots.baselines_chart([])
     with pytest.raises(StageInputError, match="split 'train' has 1 counts for 2 classes"):
         plots.class_balance(["a", "b"], {"train": [1]})
+
+
+def test_no_axis_of_accuracies_goes_beyond_all_or_nothing() -> None:
+    rows = [plots.AccuracyRow("ours", 1.0, 1.0, 1.0, ours=True), plots.AccuracyRow("svc", 0.9, 0.8, 1.0)]
+    for some in (rows, rows[:1], [plots.AccuracyRow("none", 0.0, 0.0, 0.0)]):
+        low, high = plots.baselines_chart(some).axes[0].get_xlim()
+        assert 0.0 <= low < high <= 1.0
+    history = {"loss": [1.0, 0.1], "accuracy": [0.0, 1.0], "validation_accuracy": [0.9, 1.0]}
+    assert plots.loss_curve(history).axes[1].get_ylim() == (0.0, 1.0)

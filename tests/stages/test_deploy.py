@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_iris
 
+from quantum_db import cli
 from quantum_db.errors import ConfigurationError, DeploymentError, StageInputError, StoreError
 from quantum_db.models import load_model
 from quantum_db.stages.deploy import DeployReport, DeploySpec, run
@@ -109,7 +110,10 @@ def test_first_second_and_repeated_deployment(workshop: Workshop, iris_model: Pa
 
 @pytest.mark.parametrize(
     ("options", "reason"),
-    [({"threshold": 0.999}, "is below the threshold 0.999"), ({"require_better": True}, "baseline (svc) reaches 0.98")],
+    [
+        ({"threshold": 0.999}, "is below the threshold 99.9 %"),
+        ({"require_better": True}, "baseline (svc) reaches 98.0 %"),
+    ],
 )
 def test_a_refusal_has_a_reason_and_registers_nothing(
     iris_model: Path, tmp_path: Path, options: dict[str, Any], reason: str
@@ -127,6 +131,61 @@ def test_a_refusal_has_a_reason_and_registers_nothing(
     assert not (tmp_path / "out" / "deployment" / "smoke_test.json").exists()
     assert not (tmp_path / "mlflow.db").exists()
     assert "Not deployed" in (tmp_path / "report.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [(["--threshold", "0.999"], "threshold 99.9 %"), (["--threshold", "0.5", "--require-better"], "baseline (svc)")],
+)
+def test_the_command_line_refuses_too(
+    iris_model: Path, tmp_path: Path, options: list[str], reason: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    evaluation = evaluated(iris_model, tmp_path / "evaluation")
+    given = ["--model", str(iris_model), "--evaluation", str(evaluation), "--deployment", str(tmp_path / "decision")]
+    assert cli.main(["stage", "deploy", *given, *options]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert (report["deployed"], report["version"]) == (False, None)
+    assert reason in report["reason"]
+    assert not (tmp_path / "mlflow.db").exists()
+
+
+@pytest.mark.parametrize(
+    ("deployment", "report"),
+    [
+        ("/proc/q-store/decision", None),
+        ("{folder}/file", None),
+        ("{folder}/file/below", None),
+        ("{folder}/mine", None),
+        ("{folder}/decision", "/proc/q-store/report.html"),
+        ("{folder}/decision", "{folder}/file/below"),
+        ("{folder}/decision", "{folder}/mine"),
+    ],
+)
+def test_outputs_that_cannot_be_written_are_refused_before_anything_is_registered(
+    iris_model: Path, tmp_path: Path, deployment: str, report: str | None
+) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.tex").touch()
+    evaluation, store = evaluated(iris_model, tmp_path / "evaluation"), default_tracking_uri(tmp_path)
+    decision = Path(deployment.format(folder=tmp_path))
+    page = Path(report.format(folder=tmp_path)) if report else None
+    spec = DeploySpec(iris_model, evaluation, decision, threshold=0.5, tracking_uri=store, report_html=page)
+    with pytest.raises(StoreError, match=r"name another|cannot be written"):
+        run(spec)
+    assert not (tmp_path / "mlflow.db").exists()
+
+
+def test_the_page_has_percent_and_an_interval_with_width(iris_model: Path, tmp_path: Path) -> None:
+    wrong = {"accuracy": 0.0, "accuracy_low": 0.0, "accuracy_high": 0.0}
+    wilson = {"accuracy_wilson_low": 0.0, "accuracy_wilson_high": 0.114}
+    evaluation = evaluated(iris_model, tmp_path / "evaluation", **wrong, **wilson)
+    run(DeploySpec(iris_model, evaluation, tmp_path / "deployment", threshold=0.875))
+    page = (tmp_path / "deployment" / "report.html").read_text()
+    assert "0.0 % to 11.4 %, Wilson" in page
+    assert "87.5 %" in page
+    assert "98.0 % [95.0 % to 100.0 %]" in page
+    assert "0.875" not in page
 
 
 def test_a_failed_smoke_test_keeps_the_champion_and_leaves_nothing_behind(

@@ -17,11 +17,13 @@ def evaluation(accuracy: Any = 0.96, best: Any = 0.97) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("accuracy", "threshold", "require_better", "promote", "reason"),
     [
-        (0.96, 0.95, False, True, "accuracy 0.9600 reaches the threshold 0.95"),
+        (0.96, 0.95, False, True, "accuracy 96.0 % reaches the threshold 95 %"),
         (0.95, 0.95, False, True, "reaches"),
-        (0.9499, 0.95, False, False, "accuracy 0.9499 is below the threshold 0.95"),
-        (0.96, 0.95, True, False, "but the best classical baseline (svc) reaches 0.9700 on the same rows"),
-        (0.97, 0.95, True, True, "and that of the best classical baseline (svc), 0.9700"),
+        (0.9499, 0.95, False, False, "accuracy 94.99 % is below the threshold 95 %"),
+        (0.96, 0.95, True, False, "but the best classical baseline (svc) reaches 97.0 % on the same rows"),
+        (0.97, 0.95, True, True, "and that of the best classical baseline (svc), 97.0 %"),
+        (0.94999, 0.95, False, False, "accuracy 94.999 % is below the threshold 95 %"),
+        (0.8, 0.785, False, True, "accuracy 80.0 % reaches the threshold 78.5 %"),
         (0.9, 0.95, True, False, "below the threshold"),
         (0, 0, False, True, "reaches"),
         (1, 1, False, True, "reaches"),

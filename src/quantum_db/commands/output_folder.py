@@ -21,7 +21,7 @@ PREVIOUS = "previous"
 """Folder inside the output folder that holds the results of earlier runs, each in a folder named after its time."""
 
 _LOG_LINE = re.compile(r"[\d:.]+ - [A-Z]+ - ")
-_RUN_CHECKPOINTS = re.compile(r"\.?epoch-\d{5}-batch-\d{6}-[0-9a-f]{12}.*")
+_OF_A_RUN = re.compile(r"\.?(epoch-\d{5}-batch-\d{6}-[0-9a-f]{12}|tracking\.json)(\..*\.(partial|old))?")
 
 
 def check_output(output: Path) -> None:
@@ -123,10 +123,9 @@ def _is_log(path: Path) -> bool:
 
 
 def _is_checkpoints(path: Path) -> bool:
-    """Whether a folder holds nothing but runs, and these nothing but checkpoints."""
+    """Whether a folder holds nothing but runs, and these nothing but checkpoints and their tracking run."""
     return path.is_dir() and all(
-        run.is_dir() and all(_RUN_CHECKPOINTS.fullmatch(entry.name) for entry in run.iterdir())
-        for run in path.iterdir()
+        run.is_dir() and all(_OF_A_RUN.fullmatch(entry.name) for entry in run.iterdir()) for run in path.iterdir()
     )
 
 

@@ -10,9 +10,11 @@ from typing import Any
 
 from quantum_db.errors import DeploymentError
 from quantum_db.files import new_directory, read_json, write_json, write_text
+from quantum_db.reporting.accuracy import percent, shown_interval
 from quantum_db.reporting.inline_svg import Html
 from quantum_db.reporting.page import Section, Tone, badge, callout, facts, page, table, tiles
 from quantum_db.stages.gate import decide
+from quantum_db.tracking.address import sqlite_path
 
 REPORTS = {
     "preprocess": "Data: what was read, cleaned and split",
@@ -22,6 +24,8 @@ REPORTS = {
     "deploy": "Deployment: decision and smoke test",
 }
 
+_ACCURACY = ("accuracy", "accuracy_low", "accuracy_high", "accuracy_wilson_low", "accuracy_wilson_high")
+
 # Without this MLflow starts about ten more processes, for jobs that nobody here submits.
 _MLFLOW = "MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false"
 
@@ -30,8 +34,9 @@ def collect(run: Mapping[str, Any], parameters: Mapping[str, Any], output: Path)
     """Lay out the artifacts of a run below `output` and return its result.
 
     Written: model/, evaluation.json, deployment.json and report/ with index.html; each replaces that of an earlier
-    run. The result has accuracy, accuracy_low, accuracy_high, best_baseline, best_baseline_accuracy, deployed, reason,
-    and the paths model and report. Raises DeploymentError when the gate let the model pass but nothing was deployed.
+    run. The result has accuracy, accuracy_low, accuracy_high (bootstrap), accuracy_wilson_low, accuracy_wilson_high,
+    best_baseline, best_baseline_accuracy, deployed, reason, weights_digest, tracking_uri, and the paths model and
+    report. Raises DeploymentError when the gate let the model pass but nothing was deployed.
     """
     folder = Path(run["folder"])
     evaluation = read_json(folder / "evaluate" / "evaluation" / "evaluation.json")
@@ -44,10 +49,12 @@ def collect(run: Mapping[str, Any], parameters: Mapping[str, Any], output: Path)
         stages = _copy_reports(report, folder, {task["name"]: task["seconds"] for task in run["tasks"]})
         write_text(report / "index.html", _index(evaluation, deployment, parameters, stages))
     return {
-        **{name: evaluation[name] for name in ("accuracy", "accuracy_low", "accuracy_high")},
+        **{name: evaluation[name] for name in _ACCURACY},
         **{name: evaluation[name] for name in ("best_baseline", "best_baseline_accuracy")},
         "deployed": deployment["deployed"],
         "reason": deployment["reason"],
+        "weights_digest": read_json(output / "model" / "manifest.json")["content"].get("weights_digest"),
+        "tracking_uri": parameters["tracking_uri"],
         "model": str(output / "model"),
         "report": str(output / "report" / "index.html"),
     }
@@ -57,16 +64,16 @@ def summary(result: Mapping[str, Any], output: Path) -> str:
     """Return the result for people: what came out, the decision, and how to open what was written."""
     evaluation = read_json(output / "evaluation.json")
     deployment = read_json(output / "deployment.json")
-    model, store = _shown(output / "model"), output / "mlflow.db"
+    model = _shown(output / "model")
     decision = "deployed" if result["deployed"] else "not deployed"
     if result["deployed"]:
         decision += f" as version {deployment['version']}, alias champion"
     return "\n".join(
         [
             "",
-            f"Accuracy   {_percent(result['accuracy'])} on {evaluation['n_test']} test samples"
+            f"Accuracy   {percent(result['accuracy'])} on {evaluation['n_test']} test samples"
             f" (95 % interval {_interval(evaluation)})",
-            f"Baseline   {_percent(result['best_baseline_accuracy'])}, {result['best_baseline']}",
+            f"Baseline   {percent(result['best_baseline_accuracy'])}, {result['best_baseline']}",
             f"           {evaluation['sentence']}",
             f"Decision   {decision}",
             f"           {result['reason']}",
@@ -75,11 +82,24 @@ def summary(result: Mapping[str, Any], output: Path) -> str:
             "             open it in a browser",
             f"Model      {model}",
             f"             {_command('qstore')} serve --model {model}",
-            f"MLflow     {_shown(store)}",
-            f"             {_MLFLOW} {_command('mlflow')} ui --workers 1 --backend-store-uri sqlite:///{_shown(store)}",
+            *([f"             weights {result['weights_digest'][:16]}"] if result["weights_digest"] else []),
+            *_store_lines(result["tracking_uri"]),
             f"Log        {_shown(output / 'pipeline.log')}",
         ]
     )
+
+
+def _store_lines(uri: str) -> list[str]:
+    """Which MLflow store has the run, and how to look into it."""
+    if uri.startswith(("http://", "https://")):
+        return [f"MLflow     {uri}", "             open it in a browser"]
+    database = sqlite_path(uri)
+    shown = uri if database is None else _shown(database)
+    address = uri if database is None else f"sqlite:///{shown}"
+    return [
+        f"MLflow     {shown}",
+        f"             {_MLFLOW} {_command('mlflow')} ui --workers 1 --backend-store-uri {address}",
+    ]
 
 
 def _deployment(
@@ -125,13 +145,13 @@ def _index(
     deployed = bool(deployment["deployed"])
     tone: Tone = "good" if deployed else "neutral"
     numbers = {
-        "accuracy": _percent(evaluation["accuracy"]),
+        "accuracy": percent(evaluation["accuracy"]),
         "95 % interval": _interval(evaluation),
-        f"best baseline: {evaluation['best_baseline']}": _percent(evaluation["best_baseline_accuracy"]),
+        f"best baseline: {evaluation['best_baseline']}": percent(evaluation["best_baseline_accuracy"]),
         "decision": badge("deployed" if deployed else "not deployed", tone),
     }
     models = [{**evaluation, "name": "this model"}, *evaluation["baselines"]]
-    rows = [(model["name"], _percent(model["accuracy"]), _interval(model)) for model in models]
+    rows = [(model["name"], percent(model["accuracy"]), _interval(model)) for model in models]
     return page(
         f"Training on {parameters['dataset']}",
         [
@@ -146,12 +166,9 @@ def _index(
     )
 
 
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %"
-
-
 def _interval(scores: Mapping[str, Any]) -> str:
-    return f"{_percent(scores['accuracy_low'])} to {_percent(scores['accuracy_high'])}"
+    shown = shown_interval(scores)
+    return "–" if shown is None else shown.text
 
 
 def _command(name: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-from quantum_db.reporting import charts
+from quantum_db.reporting import accuracy, charts
 from quantum_db.reporting.page import (
     Html,
     Section,
@@ -50,7 +50,7 @@ def evaluation_page(
 def _headline(evaluation: Mapping[str, Any]) -> str:
     values: dict[str, str | int] = {
         "Test accuracy": percent(evaluation["accuracy"]),
-        "95 % interval": _interval(evaluation, "accuracy"),
+        **_headline_interval(evaluation),
         "Macro F1": f"{evaluation['f1_macro']:.3f}",
         "Test samples": evaluation["n_test"],
     }
@@ -58,6 +58,14 @@ def _headline(evaluation: Mapping[str, Any]) -> str:
         values["Area under ROC"] = f"{evaluation['roc']['auc']:.3f}"
     tone = _TONES.get(evaluation["comparison"], "neutral")
     return callout(evaluation["sentence"].replace(" %", "\u00a0%"), tone) + tiles(values)
+
+
+def _headline_interval(evaluation: Mapping[str, Any]) -> dict[str, str]:
+    shown = accuracy.shown_interval(evaluation)
+    if shown is None:
+        return {}
+    label = "95 % interval" if shown.method == "bootstrap" else f"95 % interval, {shown.method}"
+    return {label: f"{100 * shown.low:.1f}–{percent(shown.high)}"}
 
 
 def _comparison(evaluation: Mapping[str, Any]) -> str:
@@ -160,7 +168,7 @@ def _provenance(evaluation: Mapping[str, Any]) -> Html:
 
 def percent(share: float) -> str:
     """Return a share in 0..1 as people write it, "97.5 %", with a space that does not break."""
-    return f"{100 * share:.1f}\u00a0%"
+    return accuracy.percent(share).replace(" ", "\u00a0")
 
 
 def _interval(row: Mapping[str, Any], name: str) -> str:

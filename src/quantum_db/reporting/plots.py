@@ -134,8 +134,9 @@ def baselines_chart(rows: Sequence[AccuracyRow]) -> Figure:
     axes = figure.add_subplot()
     for position, row in enumerate(rows):
         colour = BLUE if row.ours else GREY
-        axes.plot([row.low, row.high], [position, position], color=colour, linewidth=2.2, solid_capstyle="round")
-        axes.plot([row.accuracy], [position], marker="o", markersize=7, color=colour)
+        line: Any = {"color": colour, "clip_on": False}  # marks at the end of the axis are drawn whole
+        axes.plot([row.low, row.high], [position, position], linewidth=2.2, solid_capstyle="round", **line)
+        axes.plot([row.accuracy], [position], marker="o", markersize=7, **line)
         axes.annotate(
             f"{100 * row.accuracy:.1f} %",
             (row.accuracy, position),
@@ -149,7 +150,7 @@ def baselines_chart(rows: Sequence[AccuracyRow]) -> Figure:
     axes.set_yticks(range(len(rows)), [row.name for row in rows])
     low, high = min(row.low for row in rows), max(row.high for row in rows)
     margin = max(0.08 * (high - low), 0.005)
-    axes.set(xlim=(low - margin, high + margin), ylim=(len(rows) - 0.5, -0.6))
+    axes.set(xlim=(max(low - margin, 0.0), min(high + margin, 1.0)), ylim=(len(rows) - 0.5, -0.6))
     axes.set_xlabel("Accuracy on the test split, with 95 % interval")
     axes.xaxis.set_major_locator(MaxNLocator(6))
     axes.xaxis.set_major_formatter(_PERCENT)
@@ -220,10 +221,11 @@ def _curves(axes: Axes, history: Mapping[str, Sequence[float]], kind: str, title
     ]
     for values, _, colour in drawn:
         epochs = range(1, len(values) + 1)
-        axes.plot(epochs, values, color=colour, linewidth=1.8, marker="o" if len(values) == 1 else None)
+        marker = "o" if len(values) == 1 else None
+        axes.plot(epochs, values, color=colour, linewidth=1.8, marker=marker, clip_on=False)
     if kind == "accuracy":
         axes.yaxis.set_major_formatter(_PERCENT)
-        axes.set_ylim(top=max(1.0, axes.get_ylim()[1]))
+        axes.set_ylim(bottom=max(0.0, axes.get_ylim()[0]), top=1.0)
     low, high = axes.get_ylim()
     heights = _apart([values[-1] for values, _, _ in drawn], 0.075 * (high - low))
     for (values, label, colour), height in zip(drawn, heights, strict=True):

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from quantum_db import settings
-from quantum_db.errors import DeploymentError, StageInputError
-from quantum_db.files import new_directory, read_json, write_json, write_text
+from quantum_db.errors import DeploymentError, StageInputError, StoreError
+from quantum_db.files import check_output_directory, new_directory, read_json, write_json, write_text
 from quantum_db.models import SavedModel, load_model
 from quantum_db.stages.deploy_page import deployment_page
 from quantum_db.stages.gate import accuracy_of, check_threshold, decide
@@ -85,11 +85,12 @@ class DeployReport:
 def run(spec: DeploySpec) -> DeployReport:
     """Decide on the model and deploy it, or refuse with a reason (which is a report, not an error).
 
-    Raises StoreError when model or evaluation cannot be read, StageInputError when they do not belong together,
-    ConfigurationError for a tracking store that cannot be used, and DeploymentError when the registry or the server
-    fails; nothing is written to `spec.deployment` then, and the champion is not moved.
+    Raises StoreError when model or evaluation cannot be read or `spec.deployment` not be written, StageInputError when
+    they do not belong together, ConfigurationError for a tracking store that cannot be used, and DeploymentError when
+    the registry or the server fails; nothing is written to `spec.deployment` then, and the champion is not moved.
     """
     began = time.monotonic()
+    _check_outputs(spec)
     saved, evaluation = _inputs(spec)
     decision = decide(evaluation, spec.threshold, spec.require_better)
     report = DeployReport(
@@ -120,6 +121,22 @@ def run(spec: DeploySpec) -> DeployReport:
             f"the model was not deployed: {error} The champion of {spec.registered_name!r} was not moved; "
             "run the stage again when the store is back."
         ) from error
+
+
+def _check_outputs(spec: DeploySpec) -> None:
+    """Raise StoreError, before anything is registered, when the decision could not be written afterwards."""
+    folders = [check_output_directory(spec.deployment, "deployment.json").parent]
+    if spec.report_html is not None:
+        folders.append(spec.report_html.resolve().parent)
+    for folder in folders:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile(dir=folder, prefix=".writable."):
+                pass
+        except OSError as error:
+            raise StoreError(f"{folder} cannot be written ({error.strerror}); name another place") from error
+    if spec.report_html is not None and spec.report_html.is_dir():
+        raise StoreError(f"{spec.report_html} is a folder, and the report is a file; name another place")
 
 
 def _inputs(spec: DeploySpec) -> tuple[SavedModel, Mapping[str, Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from quantum_db.reporting.accuracy import accuracy_with_interval, percent, shown_interval
 from quantum_db.reporting.page import Section, badge, callout, facts, page, paragraph, table, tiles
 
 
@@ -19,7 +20,7 @@ def deployment_page(
     deployed = bool(report["deployed"])
     title = f"Deployment of {report['registered_name']}"
     sections = [
-        Section("", _verdict(report, deployed)),
+        Section("", _verdict(report, evaluation, deployed)),
         Section("The gate", _gate(report, evaluation)),
     ]
     if smoke_test is not None:
@@ -30,30 +31,28 @@ def deployment_page(
     return page(title, sections)
 
 
-def _verdict(report: Mapping[str, Any], deployed: bool) -> str:
+def _verdict(report: Mapping[str, Any], evaluation: Mapping[str, Any], deployed: bool) -> str:
     decision = "Deployed" if deployed else "Not deployed"
-    figures = {"accuracy on the test split": f"{report['accuracy']:.4f}", "threshold": f"{report['threshold']:g}"}
+    figures = {"accuracy on the test split": percent(report["accuracy"])}
+    interval = shown_interval(evaluation)
+    if interval is not None:
+        figures["95 % interval"] = interval.text
+    figures["threshold"] = f"{100 * report['threshold']:.10g} %"
     if deployed:
         figures |= {"version": str(report["version"]), "median latency": f"{report['latency_ms']:.1f} ms"}
     return callout(f"{decision}: {report['reason']}.", "good" if deployed else "bad") + tiles(figures)
 
 
 def _gate(report: Mapping[str, Any], evaluation: Mapping[str, Any]) -> str:
-    rows: list[list[Any]] = [["this model", _interval(evaluation)]]
-    rows += [[str(baseline.get("name")), _interval(baseline)] for baseline in evaluation.get("baselines", [])]
+    rows: list[list[Any]] = [["this model", accuracy_with_interval(evaluation)]]
+    rows += [
+        [str(baseline.get("name")), accuracy_with_interval(baseline)] for baseline in evaluation.get("baselines", [])
+    ]
     rule = "The accuracy must reach the threshold"
     rule += " and that of the best classical baseline." if report["require_better"] else "; baselines do not decide."
     sentence = evaluation.get("sentence")
     comparison = paragraph(str(sentence)) if sentence else ""
-    return paragraph(rule) + table(["model", "accuracy (95% interval)"], rows) + comparison
-
-
-def _interval(measured: Mapping[str, Any]) -> str:
-    accuracy, low, high = (measured.get(key) for key in ("accuracy", "accuracy_low", "accuracy_high"))
-    if not isinstance(accuracy, int | float):
-        return "–"
-    both = isinstance(low, int | float) and isinstance(high, int | float)
-    return f"{accuracy:.4f} ({low:.4f} to {high:.4f})" if both else f"{accuracy:.4f}"
+    return paragraph(rule) + table(["model", "accuracy [95 % interval]"], rows) + comparison
 
 
 def _smoke_test(smoke_test: Mapping[str, Any]) -> str:

@@ -34,18 +34,24 @@ def decide(evaluation: Mapping[str, Any], threshold: float, require_better: bool
     """
     check_threshold(threshold)
     accuracy = accuracy_of(evaluation, "accuracy")
+    least = f"the threshold {100 * threshold:.10g} %"
     if accuracy < threshold:
-        return Decision(False, f"accuracy {accuracy:.4f} is below the threshold {threshold:g}")
-    passed = f"accuracy {accuracy:.4f} reaches the threshold {threshold:g}"
+        return Decision(False, f"accuracy {_percent(accuracy, threshold)} is below {least}")
+    passed = f"accuracy {_percent(accuracy, threshold)} reaches {least}"
     if not require_better:
         return Decision(True, passed)
     best = accuracy_of(evaluation, "best_baseline_accuracy")
     name = str(evaluation.get("best_baseline", "unnamed"))
+    reached = _percent(best, accuracy)
     if accuracy < best:
-        return Decision(
-            False, f"{passed}, but the best classical baseline ({name}) reaches {best:.4f} on the same rows"
-        )
-    return Decision(True, f"{passed} and that of the best classical baseline ({name}), {best:.4f}")
+        return Decision(False, f"{passed}, but the best classical baseline ({name}) reaches {reached} on the same rows")
+    return Decision(True, f"{passed} and that of the best classical baseline ({name}), {reached}")
+
+
+def _percent(share: float, other: float) -> str:
+    """`share` in percent with one decimal, or as many as it takes to tell it from `other`."""
+    digits = next((n for n in range(1, 13) if share == other or round(100 * share, n) != round(100 * other, n)), 1)
+    return f"{100 * share:.{digits}f} %"
 
 
 def accuracy_of(evaluation: Mapping[str, Any], key: str) -> float:
