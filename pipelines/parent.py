@@ -19,9 +19,12 @@ def end_with_parent() -> None:
     """Watch standard input in a thread; when it ends, interrupt the whole process group, and later kill it.
 
     The process must lead a group of its own: everything in that group is ended. The tasks of a pipeline belong to it.
+    Interruptions are heeded from here on, by this process and the tasks it starts, also where the shell that started
+    it in the background had them ignored: the parent ends this program by an interruption.
     """
     if os.getpgrp() != os.getpid():
         raise RuntimeError("only the leader of a process group may end it; start this program in a group of its own")
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     threading.Thread(target=_watch, args=(sys.stdin.fileno(),), name="parent", daemon=True).start()
 
 

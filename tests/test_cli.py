@@ -323,24 +323,34 @@ def test_a_run_under_nohup_survives_the_end_of_its_terminal(tmp_path: Path, chec
     process.communicate()
 
 
+WATCH = (
+    "import importlib.util, sys, signal\n"
+    f"spec = importlib.util.spec_from_file_location('parent', {str(ROOT / 'pipelines' / 'parent.py')!r})\n"
+    "parent = importlib.util.module_from_spec(spec)\n"
+    "spec.loader.exec_module(parent)\n"
+    "assert '--end-with-parent' in sys.argv\n"
+    "parent._PATIENCE_S = 0.3\n"
+    "parent.end_with_parent()\n"
+)
+
+
 @pytest.mark.parametrize("stubborn", [False, True])
 def test_a_run_does_not_outlive_its_command_when_that_is_killed(
     stubborn: bool, tmp_path: Path, checkout_that: Callable
 ) -> None:
-    watch = (
-        "import importlib.util, sys, signal\n"
-        f"spec = importlib.util.spec_from_file_location('parent', {str(ROOT / 'pipelines' / 'parent.py')!r})\n"
-        "parent = importlib.util.module_from_spec(spec)\n"
-        "spec.loader.exec_module(parent)\n"
-        "assert '--end-with-parent' in sys.argv\n"
-        "parent._PATIENCE_S = 0.3\n"
-        "parent.end_with_parent()\n"
-    )
     ignore = "signal.signal(signal.SIGINT, signal.SIG_IGN)\n" if stubborn else ""
-    checkout = checkout_that(watch + ignore + TWO_PROCESSES)
+    checkout = checkout_that(WATCH + ignore + TWO_PROCESSES)
     process = started_run(tmp_path, checkout)
     process.kill()
     wait_for_end_of(int((checkout / "group").read_text()))
+    process.communicate()
+
+
+def test_a_run_in_the_background_of_a_script_ends_at_once_when_told_to(tmp_path: Path, checkout_that: Callable) -> None:
+    ignoring = ("sh", "-c", 'trap "" INT; exec "$@"', "sh")  # what a shell does to its background processes
+    process = started_run(tmp_path, checkout_that(WATCH + TWO_PROCESSES), *ignoring)
+    process.terminate()
+    assert process.wait(timeout=5) == 143  # killing what does not listen would take ten seconds
     process.communicate()
 
 
