@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import reduce
 from typing import ClassVar
 
-from quantum_db.circuits.circuit import Circuit
+from quantum_db.circuits.circuit import Circuit, Operation, op, weight
 from quantum_db.circuits.entanglement import edges
 from quantum_db.errors import ConfigurationError
 
@@ -40,6 +40,15 @@ class Ansatz(ABC):
     @abstractmethod
     def layer(self, number: int) -> Circuit:
         """The gates of layer `number`, with the weight slots of that layer."""
+
+    def rotations(self, number: int, names: tuple[str, ...]) -> tuple[Operation, ...]:
+        """The rotations `names` of each qubit in layer `number`, one weight each, qubit by qubit."""
+        first = number * self.weights_per_layer
+        return tuple(
+            op(name, wire, angle=weight(first + len(names) * wire + k))
+            for wire in range(self.n_qubits)
+            for k, name in enumerate(names)
+        )
 
     def circuit(self) -> Circuit:
         """All layers."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from quantum_db.circuits.ansatz.ansatz import Ansatz
-from quantum_db.circuits.circuit import Circuit, op, weight
+from quantum_db.circuits.circuit import Circuit, op
 from quantum_db.circuits.entanglement import edges
 
 
@@ -26,11 +26,6 @@ class HardwareEfficientAnsatz(Ansatz):
 
     def layer(self, number: int) -> Circuit:
         """One layer of rotations and CNOTs."""
-        first = number * self.weights_per_layer
-        rotations = [
-            op(name, wire, angle=weight(first + 3 * wire + k))
-            for wire in range(self.n_qubits)
-            for k, name in enumerate(("RX", "RY", "RZ"))
-        ]
+        rotations = self.rotations(number, ("RX", "RY", "RZ"))
         entanglers = [op("CNOT", *pair) for pair in edges(self.entanglement, self.n_qubits)]
         return Circuit(self.n_qubits, (*rotations, *entanglers))

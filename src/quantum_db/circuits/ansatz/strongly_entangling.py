@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from quantum_db.circuits.ansatz.ansatz import Ansatz
-from quantum_db.circuits.circuit import Circuit, op, weight
+from quantum_db.circuits.circuit import Circuit, op
 
 
 @dataclass(frozen=True)
@@ -26,12 +26,7 @@ class StronglyEntanglingAnsatz(Ansatz):
 
     def layer(self, number: int) -> Circuit:
         """One layer of rotations and CNOTs."""
-        first = number * self.weights_per_layer
-        rotations = [
-            op(name, wire, angle=weight(first + 3 * wire + k))
-            for wire in range(self.n_qubits)
-            for k, name in enumerate(("RZ", "RY", "RZ"))
-        ]
+        rotations = self.rotations(number, ("RZ", "RY", "RZ"))
         return Circuit(self.n_qubits, (*rotations, *(op("CNOT", *pair) for pair in self._pairs(number))))
 
     def _pairs(self, number: int) -> tuple[tuple[int, int], ...]:
