@@ -131,7 +131,7 @@ class TestParameterVector:
         ("adam", {"beta": 1}, "unknown option 'beta' of the optimizer 'adam'; known: .*betas"),
         ("sgd", {"lr": 0.1}, "unknown option 'lr' of the optimizer 'sgd'"),
         ("sgd", {"momentum": -1}, "the options of the optimizer 'sgd' do not fit: Invalid momentum"),
-        ("cobyla", {}, "unknown optimizer 'cobyla'; known: adam, qn_spsa, quantum_annealing, quantum_natural_gradient"),
+        ("nelder_mead", {}, "unknown optimizer 'nelder_mead'; known: adam, cobyla, qn_spsa, quantum_annealing"),
     ],
 )  # fmt: skip
 def test_impossible_optimizers_are_refused(name, options, message):

@@ -19,6 +19,7 @@ VALUES, LABELS = iris_samples(5)
 ANNEALING = {"learning_rate": 0.5, "optimizer_options": {"temperature": 0.2, "final_temperature": 0.005}}
 SETTINGS = {
     "adam": {"learning_rate": 0.1},
+    "cobyla": {"learning_rate": 0.5, "optimizer_options": {"evaluations": 500}},
     "sgd": {"learning_rate": 0.1, "optimizer_options": {"momentum": 0.5}},
     "quantum_natural_gradient": {"learning_rate": 0.05, "optimizer_options": {"momentum": 0.5, "base": "adam"}},
     "spsa": {"learning_rate": 0.1},
@@ -60,7 +61,7 @@ def test_the_loss_falls(name, tmp_path):
     assert result.history[0]["loss"] == pytest.approx(before, rel=0.05)
 
 
-@pytest.mark.parametrize("name", ["quantum_natural_gradient", "spsa", "quantum_annealing", "qn_spsa"])
+@pytest.mark.parametrize("name", ["quantum_natural_gradient", "spsa", "quantum_annealing", "qn_spsa", "cobyla"])
 def test_hybrid_models_learn(name, tmp_path):
     changes = {"model": "hybrid", "encoder": "angle", "hidden_in": 4, "hidden_out": 4, "circuit_depth": 1, "epochs": 30}
     config = config_of(name, tmp_path, **changes)
@@ -70,7 +71,7 @@ def test_hybrid_models_learn(name, tmp_path):
     assert loss_of(model) < before - 0.005
 
 
-@pytest.mark.parametrize("name", ["quantum_natural_gradient", "spsa", "qn_spsa", "quantum_annealing"])
+@pytest.mark.parametrize("name", ["quantum_natural_gradient", "spsa", "qn_spsa", "quantum_annealing", "cobyla"])
 def test_a_stopped_run_goes_on_bit_for_bit(name, tmp_path):
     shots = {"gradient_method": "parameter_shift", "shots_per_circuit": 20}
     changes = {"batch_size": 10, "checkpoint_batches": 2, **shots, "n_qubits": 2, "circuit_depth": 1, "epochs": 3}
@@ -109,6 +110,22 @@ def test_annealing_ends_the_run_and_keeps_the_best(tmp_path):
     assert outcome(again, resumed)["weights"] == outcome(model, result)["weights"]
 
 
+def test_the_budget_of_cobyla_ends_the_run_with_the_best(tmp_path):
+    config = config_of("cobyla", tmp_path, optimizer_options={"max_evaluations": 20, "evaluations": 70})
+    model, result = fit(config)
+    losses = [record["loss"] for record in result.history]
+    assert len(losses) == 3  # 3 x 20, and the 10 that are left are too few for a further run
+    assert losses == sorted(losses, reverse=True)
+    assert loss_of(model) <= losses[-1]
+    again, resumed = fit(config)
+    assert outcome(again, resumed) == outcome(model, result)
+
+
+def test_cobyla_refuses_a_run_that_is_too_short_for_its_model(tmp_path):
+    with pytest.raises(ConfigurationError, match=r"max_evaluations is 9, but a run of cobyla over \d+ parameters"):
+        fit(config_of("cobyla", tmp_path, optimizer_options={"max_evaluations": 9}), checkpoints=False)
+
+
 def test_the_natural_gradient_leaves_classical_gradients_as_they_are(tmp_path):
     changes = {"model": "hybrid", "encoder": "angle", "hidden_in": 4, "hidden_out": 4, "precision": "complex128"}
     config = config_of("sgd", tmp_path, **changes)
@@ -138,7 +155,7 @@ def test_the_circuits_are_seen_with_what_reaches_them(tmp_path):
     assert part.live == tuple(i for i in range(layer.parameter_count) if i not in layer.dead_weights)
 
 
-@pytest.mark.parametrize("name", ["spsa", "qn_spsa", "quantum_annealing"])
+@pytest.mark.parametrize("name", ["spsa", "qn_spsa", "quantum_annealing", "cobyla"])
 def test_a_loss_that_is_no_number_stops_training(name, tmp_path):
     model = QuantumTrainer(config_of(name, tmp_path), checkpoints=False).build_model(4, 3)
     optimizer = make_optimizer(name, model.parameters(), 0.1)

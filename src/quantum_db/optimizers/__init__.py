@@ -10,6 +10,7 @@ OPTIMIZERS = Table(
     "optimizer",
     {
         "adam": "torch.optim:Adam",
+        "cobyla": "quantum_db.optimizers.cobyla:Cobyla",
         "qn_spsa": "quantum_db.optimizers.qn_spsa:QuantumNaturalSPSA",
         "quantum_annealing": "quantum_db.optimizers.simulated_annealing:SimulatedAnnealing",
         "quantum_natural_gradient": "quantum_db.optimizers.natural_gradient:NaturalGradient",
