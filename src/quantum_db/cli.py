@@ -32,7 +32,7 @@ options, before or after the command:
   --debug            show where an error came from
   -h, --help         show this help, or with a command its own
 
-exit codes: 0 done, 1 failed, 2 wrong input or configuration,
+exit codes: 0 done, 1 failed, 2 wrong input or configuration, 3 the budget is used up,
             130 interrupted, 143 told to end (128 and the number of the signal)
 
 examples:

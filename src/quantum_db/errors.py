@@ -10,6 +10,10 @@ QStoreError
 ├── StageInputError           the data or artifacts given to a stage cannot be used (exit code 2)
 ├── StoreError                a checkpoint, model or record is missing, corrupt or of another run (exit code 2)
 ├── BackendError              a machine that runs circuits failed (exit code 1)
+│   ├── TransientBackendError     it takes nothing for now; nothing was submitted (exit code 1)
+│   ├── RejectedJobError          it refused or failed this job (exit code 1)
+│   └── LostJobError              whether a job runs, or what became of it, cannot be told now (exit code 1)
+├── BudgetExceededError       the next job may cost more than the budget leaves (exit code 3)
 ├── TrainingError            training cannot go on, for example because the loss is no number (exit code 1)
 └── DeploymentError           a model passed its gate but could not be rolled out (exit code 1)
 """
@@ -55,6 +59,24 @@ class StoreError(QStoreError):
 
 class BackendError(QStoreError):
     """A machine that runs circuits, real or simulated, could not complete a batch."""
+
+
+class TransientBackendError(BackendError):
+    """A machine takes nothing for now; nothing was submitted, so the batch may be tried again, here or elsewhere."""
+
+
+class RejectedJobError(BackendError):
+    """A machine refused a job or failed it; the same job would be refused again."""
+
+
+class LostJobError(BackendError):
+    """Whether a job runs at the provider, or what became of it, cannot be told now; it is never submitted blindly."""
+
+
+class BudgetExceededError(QStoreError):
+    """The next job may cost more than the budget leaves; nothing was submitted."""
+
+    exit_code: ClassVar[int] = 3
 
 
 class TrainingError(QStoreError):
