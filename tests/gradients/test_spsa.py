@@ -7,6 +7,7 @@ from quantum_db.errors import ConfigurationError
 from quantum_db.gradients import GRADIENT_METHODS
 from quantum_db.gradients.method import Wanted
 from quantum_db.gradients.spsa import SimultaneousPerturbation
+from quantum_db.seeding import numpy_generator
 from tests.suites.gradient_methods import LAYERED, RX_TWICE, degrees, exactly, random_circuit, rows_of
 from tests.suites.recording_executor import RecordingExecutor
 
@@ -18,7 +19,7 @@ BOTH = Wanted(features=True, seed=3, standard_errors=True)
 def test_against_backpropagation_within_its_standard_errors(seed):
     circuit = random_circuit(seed)
     rows = rows_of(circuit, 2, seed)
-    method = SimultaneousPerturbation(spread=0.01, draws=2000)
+    method = SimultaneousPerturbation(perturbation=0.01, draws=2000)
     found, wanted = method.jacobian(EXACT, rows, BOTH), exactly(rows)
     bias = 0.01**2 / 6 * sum(w.sum() for w in degrees(circuit)) ** 3 * 1.5
     for name in ("weights", "features"):
@@ -68,6 +69,23 @@ def test_the_seed_decides():
     assert not np.array_equal(first, other)
 
 
+def test_a_seed_of_its_own_draws_other_directions():
+    rows, wanted = rows_of(LAYERED, 2), Wanted(seed=1)
+    given = [SimultaneousPerturbation(seed=seed).jacobian(EXACT, rows, wanted).weights for seed in (None, 4, 4, 5)]
+    np.testing.assert_array_equal(given[1], given[2])
+    assert not np.array_equal(given[0], given[1])
+    assert not np.array_equal(given[1], given[3])
+    later = SimultaneousPerturbation(seed=4).jacobian(EXACT, rows, Wanted(seed=2)).weights
+    assert not np.array_equal(later, given[1])  # drawn anew for each batch all the same
+
+
+def test_without_a_seed_of_its_own_the_directions_are_those_of_the_batch():
+    rows, wanted = rows_of(LAYERED, 2), Wanted(seed=1)
+    (directions,) = {tuple(SimultaneousPerturbation()._directions(rows, wanted)[0, 0])}
+    drawn = numpy_generator(1, "spsa", "directions").choice([-1.0, 1.0], size=(2, 8, len(directions)))
+    assert directions == tuple(drawn[0, 0])
+
+
 def test_empty_requests():
     for rows in (rows_of(LAYERED, 0), rows_of(LAYERED.measuring(()), 2)):
         found = SimultaneousPerturbation().jacobian(EXACT, rows, BOTH)
@@ -85,10 +103,11 @@ def test_shot_noise_is_in_the_standard_errors():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"spread": 0}, "the spread of SPSA must be a number above 0, got 0"),
-        ({"spread": float("nan")}, "the spread of SPSA"),
+        ({"perturbation": 0}, "the perturbation of SPSA must be a number above 0, got 0"),
+        ({"perturbation": float("nan")}, "the perturbation of SPSA"),
         ({"draws": 0}, "the draws of SPSA must be a positive integer, got 0"),
         ({"draws": 2.0}, "the draws of SPSA"),
+        ({"seed": -1}, "seed must be an integer from 0 to .*, got -1"),
     ],
 )
 def test_impossible_options_are_refused(options, message):

@@ -10,6 +10,8 @@ from quantum_db.backends.protocols import CircuitRows
 from quantum_db.backends.statevector import StatevectorExecutor
 from quantum_db.circuits import Circuit
 from quantum_db.errors import CircuitError, ConfigurationError, QStoreError, StageInputError
+from quantum_db.gradients.finite_difference import FiniteDifference
+from quantum_db.gradients.spsa import SimultaneousPerturbation
 from quantum_db.layers.torch_layer import QuantumLayer
 from tests.suites.gradient_methods import cirq_values
 from tests.suites.recording_executor import RecordingExecutor
@@ -344,6 +346,7 @@ def test_a_zero_vector_is_no_amplitude():
         ({"ansatz": "magic"}, "unknown ansatz 'magic'; known: hardware_efficient, strongly_entangling"),
         ({"entanglement_pattern": "web"}, "unknown entanglement pattern 'web'; known: circular, full, linear"),
         ({"gradient_method": "guess"}, "unknown gradient method 'guess'; known: adjoint, backprop,.* parameter_shift"),
+        ({"gradient_options": {"step": 0.1}}, "the gradient method 'adjoint' has no option 'step'; it has none"),
         ({"encoder_options": {"colour": 1}}, "wrong options for the angle encoder .*; it knows: .*axis, scale"),
         ({"encoder_options": {"axis": "Q"}}, "axis of the angle encoder is X, Y or Z, got 'Q'"),
         ({"n_features": 3}, r"angle encoder on 2 qubit\(s\) holds 2 feature\(s\), but the data have 3"),
@@ -362,6 +365,25 @@ def test_what_cannot_be_built_is_refused(options, message):
     with pytest.raises(QStoreError, match=message) as caught:
         QuantumLayer(2, **options)
     assert isinstance(caught.value, ConfigurationError | CircuitError)
+
+
+@pytest.mark.parametrize(
+    ("method", "options", "wanted"),
+    [
+        ("finite_diff", None, FiniteDifference()),
+        ("finite_diff", {"step": 0.5, "scheme": "forward"}, FiniteDifference(0.5, "forward")),
+        ("spsa", {}, SimultaneousPerturbation()),
+        ("spsa", {"perturbation": 0.3, "draws": 2, "seed": 7}, SimultaneousPerturbation(0.3, 2, 7)),
+    ],
+)
+def test_options_of_the_gradient_method_decide_the_gradient(method, options, wanted):
+    layer = QuantumLayer(2, 1, gradient_method=method, gradient_options=options, dtype=torch.float64)
+    assert layer.method == wanted
+    grads = []
+    for tried in (layer, QuantumLayer(2, 1, gradient_method=method, dtype=torch.float64)):
+        tried(torch.tensor([[0.3, -0.4]], dtype=torch.float64)).sum().backward()
+        grads.append(tried.weights.grad)
+    assert torch.equal(*grads) is (not options)
 
 
 def test_amplitude_features_cannot_be_trained_through_on_a_machine():

@@ -70,6 +70,27 @@ def test_a_model_trained_with_shots_is_served_with_exact_values(tmp_path):
     np.testing.assert_array_equal(saved.predict_proba_raw(RAW), saved.predict_proba_raw(RAW))
 
 
+@pytest.mark.parametrize(
+    ("method", "options"), [("finite_diff", {"step": 0.2}), ("spsa", {"draws": 2, "seed": 3}), ("spsa", {})]
+)
+def test_the_options_of_the_gradient_method_are_kept(tmp_path, method, options):
+    model, _ = written(tmp_path / "model", "quantum", gradient_method=method, gradient_options=options)
+    saved = load_model(tmp_path / "model")
+    arguments = saved.manifest["model"]["arguments"]
+    assert (arguments["gradient_method"], arguments["gradient_options"]) == (method, options)
+    again = build_model(saved.manifest["model"])
+    assert again.quantum.method == model.quantum.method
+    found = saved.predict_proba_raw(saved.golden["inputs"])
+    np.testing.assert_allclose(found, saved.golden["probabilities"], atol=1e-7)
+
+
+def test_a_model_of_before_these_options_loads(tmp_path):
+    written(tmp_path / "model", "variational", gradient_method="spsa")
+    saved = load_model(tmp_path / "model")
+    assert "gradient_options" not in saved.manifest["model"]["arguments"]
+    assert saved.predict_proba_raw(RAW).shape == (150, 3)
+
+
 def test_a_model_loads_in_a_fresh_process(tmp_path):
     written(tmp_path / "model", "hybrid")
     code = (

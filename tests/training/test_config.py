@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 from dataclasses import FrozenInstanceError, fields
 
 import pytest
@@ -26,7 +28,8 @@ OTHER = {
     "optimizer": "sgd",
     "optimizer_options": {"momentum": 0.9},
     "loss": "mse",
-    "gradient_method": "parameter_shift",
+    "gradient_method": "spsa",
+    "gradient_options": {"perturbation": 0.2, "draws": 3, "seed": 9},
     "validation_fraction": 0.25,
     "early_stopping_patience": 4,
     "seed": 11,
@@ -72,6 +75,43 @@ def test_trajectories_are_for_exact_values_on_their_target():
     assert QuantumTrainingConfig.from_dict({**options, "trajectories": 40}).trajectories == 40
     with pytest.raises(ConfigurationError, match="trajectories is 40 and shots_per_circuit 10, but with shots"):
         QuantumTrainingConfig.from_dict({**options, "trajectories": 40, "shots_per_circuit": 10})
+
+
+@pytest.mark.parametrize(
+    ("method", "options", "message"),
+    [
+        ("adjoint", {"step": 0.1}, "the gradient method 'adjoint' has no option 'step'; it has none"),
+        ("backprop", {"draws": 2}, "the gradient method 'backprop' has no option 'draws'; it has none"),
+        ("parameter_shift", {"step": 0.1}, "the gradient method 'parameter_shift' has no option 'step'; it has none"),
+        ("finite_diff", {"draws": 2}, "the gradient method 'finite_diff' has no option 'draws'; it has step, scheme"),
+        ("spsa", {"step": 0.1}, "gradient method 'spsa' has no option 'step'; it has perturbation, draws, seed"),
+        ("finite_diff", {"step": -1}, "the step of differences must be a number above 0, got -1"),
+        ("finite_diff", {"scheme": "backward"}, "unknown scheme 'backward' of differences; known: central, forward"),
+        ("spsa", {"perturbation": 0}, "the perturbation of SPSA must be a number above 0, got 0"),
+        ("spsa", {"draws": 1.5}, "the draws of SPSA must be a positive integer, got 1.5"),
+        ("spsa", {"seed": "x"}, "seed must be an integer from 0"),
+        ("spsa", [1], r"gradient_options must be an object of options by name, got \[1\]"),
+    ],
+)
+def test_options_that_the_gradient_method_cannot_obey_are_refused(method, options, message):
+    with pytest.raises(ConfigurationError, match=message):
+        QuantumTrainingConfig.from_dict({"gradient_method": method, "gradient_options": options})
+
+
+def test_options_of_a_gradient_method_are_checked_without_torch():
+    code = (
+        "import sys\n"
+        "from quantum_db.errors import ConfigurationError\n"
+        "from quantum_db.training.config import QuantumTrainingConfig\n"
+        "QuantumTrainingConfig(gradient_method='spsa', gradient_options={'draws': 2})\n"
+        "QuantumTrainingConfig(gradient_method='finite_diff', gradient_options={'step': 0.1})\n"
+        "try:\n"
+        "    QuantumTrainingConfig(gradient_options={'draws': 2})\n"
+        "except ConfigurationError:\n"
+        "    sys.exit('torch' in sys.modules)\n"
+        "sys.exit('not refused')\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 @pytest.mark.parametrize(

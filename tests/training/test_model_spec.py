@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from quantum_db.backends.statevector import StatevectorExecutor
+from quantum_db.gradients.finite_difference import FiniteDifference
+from quantum_db.gradients.spsa import SimultaneousPerturbation
 from quantum_db.models.saved_model import build_model
 from quantum_db.training.config import QuantumTrainingConfig
 from quantum_db.training.model_spec import executor_for, model_spec, plan_circuit
@@ -48,6 +50,16 @@ def test_every_setting_reaches_the_model():
     assert (layer.ansatz.depth, layer.seed, layer.shots, str(layer.weights.dtype)) == (3, 4, 50, "torch.float64")
     hybrid = build_model(model_spec(QuantumTrainingConfig(n_qubits=2, hidden_in=7, hidden_out=9), 3, 2))
     assert (hybrid.classical_in[0].out_features, hybrid.classical_out[0].out_features) == (7, 9)
+
+
+def test_options_of_the_gradient_method_reach_the_layer():
+    options = {"perturbation": 0.2, "draws": 3, "seed": 9}
+    config = QuantumTrainingConfig(model="quantum", n_qubits=2, gradient_method="spsa", gradient_options=options)
+    (layer,) = quantum_layers(build_model(json.loads(json.dumps(model_spec(config, 2, 2)))))
+    assert layer.method == SimultaneousPerturbation(**options)
+    config = config.replace(gradient_method="finite_diff", gradient_options={"scheme": "forward"})
+    (layer,) = quantum_layers(build_model(model_spec(config, 2, 2)))
+    assert layer.method == FiniteDifference(0.01, "forward")
 
 
 def test_the_executor_is_that_of_the_configuration():

@@ -20,7 +20,7 @@ from quantum_db.circuits.light_cone import dead_weights
 from quantum_db.circuits.observables import PauliString, as_observables, single_qubit
 from quantum_db.circuits.variational import variational_circuit
 from quantum_db.errors import CircuitError, ConfigurationError
-from quantum_db.gradients import GRADIENT_METHODS
+from quantum_db.gradients.build import make_gradient_method
 from quantum_db.gradients.method import Wanted
 from quantum_db.gradients.simulated import SimulatedGradient
 from quantum_db.layers.quantum_function import QuantumFunction
@@ -36,9 +36,10 @@ class QuantumLayer(nn.Module):
     """Expectation values of a variational circuit: (batch, n_features) in, (batch, observables) out.
 
     On a simulator with exact values the gradient is had by the adjoint method; `gradient_method` "backprop" can be
-    differentiated twice, "parameter_shift" runs shifted circuits, which is what hardware can do. `shots` asks for
-    sampled values. Only expectation values are returned, never states. Raises StageInputError for features outside the
-    encoder's domain.
+    differentiated twice, "parameter_shift" runs shifted circuits, which is what hardware can do. `gradient_options` are
+    those of the method: "finite_diff" has step and scheme, "spsa" perturbation, draws and seed. `shots` asks for
+    sampled values. Only expectation values are returned, never states. Raises ConfigurationError for options that the
+    method does not have, StageInputError for features outside the encoder's domain.
     """
 
     weights: nn.Parameter
@@ -59,6 +60,7 @@ class QuantumLayer(nn.Module):
         observables: Sequence[PauliString | str] | None = None,
         executor: Executor | None = None,
         gradient_method: str = "adjoint",
+        gradient_options: Mapping[str, Any] | None = None,
         shots: int | None = None,
         seed: int = 0,
         dtype: torch.dtype = torch.float32,
@@ -77,7 +79,7 @@ class QuantumLayer(nn.Module):
         self.circuit = variational_circuit(self.encoder, self.ansatz, measured)
         self.executor: Executor = StatevectorExecutor() if executor is None else executor
         self.shots = None if shots is None else check_shots(shots)
-        self.method = GRADIENT_METHODS.load(gradient_method)()
+        self.method = make_gradient_method(gradient_method, gradient_options)
         if isinstance(self.method, SimulatedGradient):
             self.method.check(self.executor, self.shots)
         self.seed = check_seed(seed)

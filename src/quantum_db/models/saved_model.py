@@ -136,7 +136,7 @@ def weights_digest(arrays: Mapping[str, npt.NDArray[Any]]) -> str:
 
 def rebuilt(spec: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> nn.Module:
     """The model of `spec` with the given weights, on the embedded simulator with exact values."""
-    exact = {**spec["arguments"], "shots": None, "gradient_method": "adjoint"}
+    exact = {**spec["arguments"], "shots": None, "gradient_method": "adjoint", "gradient_options": None}
     model = build_model({"kind": spec["kind"], "arguments": exact})
     model.load_state_dict({name: torch.as_tensor(array) for name, array in arrays.items()})
     return model.eval()

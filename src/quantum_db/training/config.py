@@ -14,6 +14,7 @@ from quantum_db.circuits.entanglement import edges
 from quantum_db.errors import ConfigurationError
 from quantum_db.execution.assemble import check_noise_options
 from quantum_db.gradients import GRADIENT_METHODS
+from quantum_db.gradients.build import check_gradient_options
 from quantum_db.losses import LOSSES
 from quantum_db.models import MODELS
 from quantum_db.optimizers import OPTIMIZERS
@@ -56,6 +57,8 @@ class QuantumTrainingConfig:
     """Further options of the optimizer, see docs/gradients.md."""
     loss: str = "cross_entropy"
     gradient_method: str = "adjoint"
+    gradient_options: Mapping[str, Any] = field(default_factory=dict)
+    """Options of the gradient method: step and scheme of "finite_diff"; perturbation, draws and seed of "spsa"."""
     validation_fraction: float = 0.0
     """Share of the training rows kept aside to watch; early stopping needs it."""
     early_stopping_patience: int | None = None
@@ -118,6 +121,7 @@ class QuantumTrainingConfig:
                 _require_text(item.name, getattr(self, item.name))
         object.__setattr__(self, "encoder_options", _checked_options(self.encoder_options))
         object.__setattr__(self, "optimizer_options", _options("optimizer_options", self.optimizer_options))
+        object.__setattr__(self, "gradient_options", _options("gradient_options", self.gradient_options))
         for name, table in (
             ("optimizer", OPTIMIZERS),
             ("loss", LOSSES),
@@ -139,6 +143,7 @@ class QuantumTrainingConfig:
                 _require_count(name, getattr(self, name))
         _require_positive("learning_rate", self.learning_rate, highest=100.0)
         _require_positive("readout_scale", self.readout_scale, highest=1e6)
+        check_gradient_options(self.gradient_method, self.gradient_options)
         check_noise_options(self.qpu_target, self.noise_model, self.noise_seed, self.trajectories)
         edges(self.entanglement_pattern, 1)
         check_seed(self.seed)

@@ -55,6 +55,7 @@ def model_spec(config: QuantumTrainingConfig, input_dim: int, n_classes: int) ->
         "ansatz": config.ansatz,
         "measurement_basis": config.measurement_basis,
         "gradient_method": config.gradient_method,
+        "gradient_options": dict(config.gradient_options),
         "shots": config.shots_per_circuit,
         "seed": config.seed,
         "dtype": config.dtype,
