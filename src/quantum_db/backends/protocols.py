@@ -57,11 +57,16 @@ class CircuitRows:
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """All circuits of one request. `shots` None asks for exact values; `seed` seeds the sampling."""
+    """All circuits of one request. `shots` None asks for exact values; `seed` seeds the sampling.
+
+    `as_written` says that every gate must run as it is written: the machine's compiler must be off, because these
+    circuits hold gates that undo each other on purpose (error mitigation). Whoever copies a batch keeps the mark.
+    """
 
     parts: tuple[CircuitRows, ...]
     shots: int | None = None
     seed: int = 0
+    as_written: bool = False
 
     @property
     def n_circuits(self) -> int:
