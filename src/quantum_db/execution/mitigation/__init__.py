@@ -1,0 +1,1 @@
+"""Error mitigation: folding, extrapolation to zero noise, and readout correction."""
