@@ -32,3 +32,34 @@ def test_log_level(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("QSTORE_LOG_LEVEL", "loud")
     with pytest.raises(ConfigurationError, match=r"LOUD.*WARNING"):
         settings.log_level()
+
+
+def test_the_upstream_key_comes_from_the_environment_or_a_mounted_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("IONQ_API_KEY", raising=False)
+    monkeypatch.delenv("IONQ_API_KEY_FILE", raising=False)
+    assert settings.upstream_api_key() == ""
+    (tmp_path / "key").write_text("from-file\n")
+    monkeypatch.setenv("IONQ_API_KEY_FILE", str(tmp_path / "key"))
+    assert settings.upstream_api_key() == "from-file"
+    monkeypatch.setenv("IONQ_API_KEY", " from-environment ")
+    assert settings.upstream_api_key() == "from-environment"
+
+
+def test_a_key_file_that_cannot_be_used_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("IONQ_API_KEY", raising=False)
+    monkeypatch.setenv("IONQ_API_KEY_FILE", str(tmp_path / "absent"))
+    with pytest.raises(ConfigurationError, match="cannot be read"):
+        settings.upstream_api_key()
+    (tmp_path / "empty").write_text("\n")
+    monkeypatch.setenv("IONQ_API_KEY_FILE", str(tmp_path / "empty"))
+    with pytest.raises(ConfigurationError, match="empty"):
+        settings.upstream_api_key()
+
+
+def test_upstream_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QSTORE_UPSTREAM_URL", " https://api.ionq.co ")
+    assert settings.upstream_url() == "https://api.ionq.co"
+    monkeypatch.delenv("QSTORE_UPSTREAM_URL")
+    assert settings.upstream_url() == ""

@@ -3,6 +3,9 @@
 | Variable | Read by | Meaning |
 | --- | --- | --- |
 | MLFLOW_TRACKING_URI | stages train and deploy | the tracking store when a stage is given none |
+| IONQ_API_KEY | qstore gateway and worker | the key of the upstream service, IonQ or another gateway |
+| IONQ_API_KEY_FILE | the same | a file that holds that key, for example a mounted secret |
+| QSTORE_UPSTREAM_URL | the same | the address of the upstream service when none is given; none: nothing is forwarded |
 | QSTORE_LOG_LEVEL | every process | DEBUG, INFO, WARNING or ERROR; INFO when unset |
 
 MLflow reads its own login (MLFLOW_TRACKING_USERNAME, MLFLOW_TRACKING_PASSWORD or MLFLOW_TRACKING_TOKEN) itself.
@@ -39,3 +42,26 @@ def log_level() -> str:
     if level not in _LOG_LEVELS:
         raise ConfigurationError(f"QSTORE_LOG_LEVEL is {level!r}; set one of: {', '.join(_LOG_LEVELS)}")
     return level
+
+
+def upstream_url() -> str:
+    """The address named by QSTORE_UPSTREAM_URL, or "" when it is unset."""
+    return os.environ.get("QSTORE_UPSTREAM_URL", "").strip()
+
+
+def upstream_api_key() -> str:
+    """The key in IONQ_API_KEY, else in the file that IONQ_API_KEY_FILE names; "" when neither is set.
+
+    Raises ConfigurationError when the file cannot be read or holds no key.
+    """
+    given = os.environ.get("IONQ_API_KEY", "").strip()
+    named = os.environ.get("IONQ_API_KEY_FILE", "").strip()
+    if given or not named:
+        return given
+    try:
+        key = Path(named).read_text().strip()
+    except (OSError, UnicodeError) as error:
+        raise ConfigurationError(f"IONQ_API_KEY_FILE names {named}, which cannot be read ({error})") from error
+    if not key:
+        raise ConfigurationError(f"IONQ_API_KEY_FILE names {named}, which is empty; put the key into it")
+    return key
