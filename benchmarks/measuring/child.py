@@ -1,8 +1,8 @@
 """What runs in a process of its own: two contenders in turn, or one alone for its memory.
 
 `python -m benchmarks.measuring.child '<json>' <output.json>`; the JSON has "mode" ("pair" or "alone"), "contender",
-"n", "layers", "batch", "repeats", "limit" (seconds). The output is written again after every round, so that a process
-that is killed leaves what it has.
+"n", "layers", "batch", "repeats", "limit" (seconds), "reference" (a file, see `reference`). The output is written again
+after every round, so that a process that is killed leaves what it has.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.measuring.reference import read_reference
 from benchmarks.measuring.work import Case, Numbers, Prepared, numbers_of
 from benchmarks.peers import CONTENDERS, OURS, Contender
 from quantum_db.files import write_json
@@ -117,11 +118,13 @@ def pair(spec: dict[str, Any], output: Path) -> None:
         record.update(ours=ours.summary(), peer=theirs.summary())
         write_json(output, record)
 
+    exact = read_reference(Path(spec["reference"]))
     ours.first(case, numbers)
     save()
     theirs.first(case, numbers)
-    found = {"ours": arrays(ours.result, numbers), "peer": arrays(theirs.result, numbers)}
-    record["difference"] = difference(found["peer"], found["ours"])
+    record["error"] = {
+        name: difference(arrays(runner.result, numbers), exact) for name, runner in (("ours", ours), ("peer", theirs))
+    }
     save()
     for _ in range(spec["repeats"]):
         if theirs.times_ms and 1.2 * theirs.block_seconds > theirs.limit.left:
@@ -129,13 +132,10 @@ def pair(spec: dict[str, Any], output: Path) -> None:
         ours.block()
         theirs.block()
         save()
-    exact = arrays(_double(case, numbers), numbers)
-    record["error"] = {name: difference(values, exact) for name, values in found.items()}
-    save()
 
 
 def alone(spec: dict[str, Any], output: Path) -> None:
-    """One contender: its times and the peak of its memory above that after its imports."""
+    """One contender: its times, its error, and the peak of its memory above that after its imports."""
     case, numbers = _case(spec)
     contender = CONTENDERS[spec["contender"]]
     contender.load()
@@ -149,19 +149,12 @@ def alone(spec: dict[str, Any], output: Path) -> None:
         for _ in range(STEPS_FOR_MEMORY - 1 if prepared else 0):
             prepared.step()
     steps.append(_peak())
-    record = {"peak_mb": max(steps) - baseline, "total_mb": max(steps), "imports_mb": baseline}
+    record: dict[str, Any] = {"peak_mb": max(steps) - baseline, "total_mb": max(steps), "imports_mb": baseline}
+    record["error"] = difference(arrays(runner.result, numbers), read_reference(Path(spec["reference"])))
     write_json(output, record | runner.summary())
     for _ in range(spec["repeats"]):
         runner.block()
     write_json(output, record | runner.summary())
-
-
-def _double(case: Case, numbers: Numbers) -> tuple[Any, Any, Any]:
-    import torch
-
-    from benchmarks.peers.q_store import prepare
-
-    return prepare(case, numbers, torch.float64).step()
 
 
 def _case(spec: dict[str, Any]) -> tuple[Case, Numbers]:

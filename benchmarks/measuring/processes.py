@@ -28,9 +28,10 @@ class Rules:
     memory_gb: float
 
 
-def run_child(mode: str, contender: Contender, case: Case, rules: Rules) -> dict[str, Any]:
-    """Run one measuring process; its record with a "status"."""
+def run_child(mode: str, contender: Contender, case: Case, rules: Rules, reference: Path) -> dict[str, Any]:
+    """Run one measuring process; its record with a "status". `reference` is what `write_reference` wrote."""
     spec = {"mode": mode, "contender": contender.name, "repeats": rules.repeats, "limit": rules.limit, **asdict(case)}
+    spec["reference"] = str(reference)
     with tempfile.TemporaryDirectory() as folder:
         output, errors = Path(folder) / "record.json", Path(folder) / "errors.txt"
         command = [sys.executable, "-W", "ignore", "-m", "benchmarks.measuring.child", json.dumps(spec), str(output)]
