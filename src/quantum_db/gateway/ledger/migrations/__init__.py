@@ -1,0 +1,1 @@
+"""Alembic's scripts; `ledger.migrating` runs them."""
