@@ -62,7 +62,12 @@ class BackendError(QStoreError):
 
 
 class TransientBackendError(BackendError):
-    """A machine takes nothing for now; nothing was submitted, so the batch may be tried again, here or elsewhere."""
+    """A machine takes nothing for now; nothing was submitted, so the batch may be tried again, here or elsewhere.
+
+    `retry_after_s` is how long the machine asked to wait, in seconds; None when it did not say.
+    """
+
+    retry_after_s: float | None = None
 
 
 class RejectedJobError(BackendError):

@@ -3,9 +3,10 @@
 | Variable | Read by | Meaning |
 | --- | --- | --- |
 | MLFLOW_TRACKING_URI | stages train and deploy | the tracking store when a stage is given none |
-| IONQ_API_KEY | qstore gateway and worker | the key of the upstream service, IonQ or another gateway |
+| IONQ_API_URL | runs on IonQ's targets | IonQ's API, or a gateway's; IonQ's cloud when unset |
+| IONQ_API_KEY | the same, qstore gateway and worker | the key of that service, or of the gateway's upstream service |
 | IONQ_API_KEY_FILE | the same | a file that holds that key, for example a mounted secret |
-| QSTORE_UPSTREAM_URL | the same | the address of the upstream service when none is given; none: nothing is forwarded |
+| QSTORE_UPSTREAM_URL | qstore gateway and worker | the address of the upstream service when none is given; none: nothing is forwarded |
 | QSTORE_LOG_LEVEL | every process | DEBUG, INFO, WARNING or ERROR; INFO when unset |
 
 MLflow reads its own login (MLFLOW_TRACKING_USERNAME, MLFLOW_TRACKING_PASSWORD or MLFLOW_TRACKING_TOKEN) itself.
@@ -64,4 +65,23 @@ def upstream_api_key() -> str:
         raise ConfigurationError(f"IONQ_API_KEY_FILE names {named}, which cannot be read ({error})") from error
     if not key:
         raise ConfigurationError(f"IONQ_API_KEY_FILE names {named}, which is empty; put the key into it")
+    return key
+
+
+def ionq_url() -> str:
+    """The address of IonQ's API named by IONQ_API_URL, or "" when it is unset."""
+    return os.environ.get("IONQ_API_URL", "").strip()
+
+
+def ionq_api_key() -> str:
+    """The key for IonQ's API, from IONQ_API_KEY or the file that IONQ_API_KEY_FILE names.
+
+    Raises ConfigurationError when there is none.
+    """
+    key = upstream_api_key()
+    if not key:
+        raise ConfigurationError(
+            "there is no API key for IonQ; set IONQ_API_KEY, or IONQ_API_KEY_FILE to a file that holds it (a mounted "
+            "secret)"
+        )
     return key

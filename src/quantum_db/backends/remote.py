@@ -45,12 +45,13 @@ class CircuitJob:
     """What one job runs: circuits without open slots and without observables, measured on all qubits.
 
     `shots` None asks for exact probabilities, which only an ideal simulator can give. `seed` seeds the sampling of a
-    simulator.
+    simulator. `as_written` keeps the machine's compiler from rewriting the gates.
     """
 
     circuits: tuple[Circuit, ...]
     shots: int | None = None
     seed: int = 0
+    as_written: bool = False
 
     def __post_init__(self) -> None:
         if not self.circuits:
@@ -69,7 +70,7 @@ class CircuitJob:
 
     def digest(self, target: str, options: Mapping[str, Any]) -> str:
         """SHA-256 (hex) of everything that the job's results depend on; equal in every process."""
-        form = [self.fingerprints, self.shots, self.seed, target, options]
+        form = [self.fingerprints, self.shots, self.seed, self.as_written, target, options]
         return hashlib.sha256(json.dumps(form, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
