@@ -6,7 +6,7 @@
 | IONQ_API_URL | runs on IonQ's targets | IonQ's API, or a gateway's; IonQ's cloud when unset |
 | IONQ_API_KEY | the same, qstore gateway and worker | the key of that service, or of the gateway's upstream service |
 | IONQ_API_KEY_FILE | the same | a file that holds that key, for example a mounted secret |
-| QSTORE_UPSTREAM_URL | qstore gateway and worker | the address of the upstream service when none is given; none: nothing is forwarded |
+| QSTORE_UPSTREAM_URL | qstore gateway and worker | the upstream service when none is given; none: nothing is forwarded |
 | QSTORE_LOG_LEVEL | every process | DEBUG, INFO, WARNING or ERROR; INFO when unset |
 
 MLflow reads its own login (MLFLOW_TRACKING_USERNAME, MLFLOW_TRACKING_PASSWORD or MLFLOW_TRACKING_TOKEN) itself.

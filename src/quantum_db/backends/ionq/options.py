@@ -29,9 +29,9 @@ class IonQOptions:
 
     `noise_model`: of the simulator; "ideal" gives exact probabilities. `debiasing`: IonQ's own error mitigation; it
     raises the minimum price several times over (facts: docs/ionq.md), so it is off unless asked for, and always sent.
-    `optimization`: how far IonQ's compiler may rewrite circuits (0 or 1; None leaves it to IonQ); circuits
-    that must run as written get 0. `native` compiles here, to the gates of the machine ("zz" for Forte, "ms" for Aria), instead of in the cloud.
-    `session_id`: a session at the provider, whose limits hold for every job.
+    `optimization`: how far IonQ's compiler may rewrite circuits (0 or 1; None leaves it to IonQ); circuits that must
+    run as written get 0. `native` compiles here, to the gates of the machine ("zz" for Forte, "ms" for Aria), instead
+    of in the cloud. `session_id`: a session at the provider, whose limits hold for every job.
     """
 
     noise_model: str = "ideal"
