@@ -68,15 +68,21 @@ class Runner:
                 self.result = self.prepared.step()
             self.first_step_ms = 1e3 * (time.perf_counter() - started)
 
-    def block(self) -> None:
-        """Run steps for BLOCK_SECONDS."""
+    @property
+    def ready(self) -> Prepared:
+        """The contender after its first step."""
         if self.prepared is None:
             raise RuntimeError(f"{self.contender.name} has not run its first step")
-        with self.limit.running(), self.prepared.around():
+        return self.prepared
+
+    def block(self) -> None:
+        """Run steps for BLOCK_SECONDS."""
+        prepared = self.ready
+        with self.limit.running(), prepared.around():
             started = time.perf_counter()
             before, steps = started, 0
             while steps == 0 or (before - started < BLOCK_SECONDS and steps < 50):
-                self.prepared.step()
+                prepared.step()
                 now = time.perf_counter()
                 self.times_ms.append(1e3 * (now - before))
                 before, steps = now, steps + 1
@@ -145,9 +151,8 @@ def alone(spec: dict[str, Any], output: Path) -> None:
     runner.first(case, numbers)
     steps = [_peak()]
     with runner.limit.running():
-        prepared = runner.prepared
-        for _ in range(STEPS_FOR_MEMORY - 1 if prepared else 0):
-            prepared.step()
+        for _ in range(STEPS_FOR_MEMORY - 1):
+            runner.ready.step()
     steps.append(_peak())
     record: dict[str, Any] = {"peak_mb": max(steps) - baseline, "total_mb": max(steps), "imports_mb": baseline}
     record["error"] = difference(arrays(runner.result, numbers), read_reference(Path(spec["reference"])))

@@ -129,7 +129,7 @@ def _applied(matrix: ComplexArray, state: ComplexArray, wire: int) -> ComplexArr
 def _cnots(n: int) -> npt.NDArray[np.int64]:
     """Where each amplitude comes from in CNOTs (0, 1), (1, 2), ...: each bit becomes the parity of those before it."""
     index = np.arange(2**n, dtype=np.int64)
-    return np.bitwise_xor(index, index >> 1)
+    return np.asarray(index ^ (index >> 1), dtype=np.int64)
 
 
 def _z_values(psi: ComplexArray, n: int) -> FloatArray:
