@@ -6,7 +6,9 @@
 | IONQ_API_URL | runs on IonQ's targets | IonQ's API, or a gateway's; IonQ's cloud when unset |
 | IONQ_API_KEY | the same, qstore gateway and worker | the key of that service, or of the gateway's upstream service |
 | IONQ_API_KEY_FILE | the same | a file that holds that key, for example a mounted secret |
-| QSTORE_UPSTREAM_URL | qstore gateway and worker | the upstream service when none is given; none: nothing is forwarded |
+| QSTORE_GATEWAY_API_KEYS | qstore gateway | who may use it: tenant:key,tenant2:key2 |
+| QSTORE_GATEWAY_API_KEYS_FILE | the same | the same as a JSON file, with limits |
+| QSTORE_UPSTREAM_URL | qstore gateway and worker | the upstream when none is given; unset: nothing is forwarded |
 | QSTORE_LOG_LEVEL | every process | DEBUG, INFO, WARNING or ERROR; INFO when unset |
 
 MLflow reads its own login (MLFLOW_TRACKING_USERNAME, MLFLOW_TRACKING_PASSWORD or MLFLOW_TRACKING_TOKEN) itself.
@@ -43,6 +45,17 @@ def log_level() -> str:
     if level not in _LOG_LEVELS:
         raise ConfigurationError(f"QSTORE_LOG_LEVEL is {level!r}; set one of: {', '.join(_LOG_LEVELS)}")
     return level
+
+
+def gateway_api_keys() -> str:
+    """The tenants and keys in QSTORE_GATEWAY_API_KEYS, or "" when it is unset."""
+    return os.environ.get("QSTORE_GATEWAY_API_KEYS", "").strip()
+
+
+def gateway_api_keys_file() -> Path | None:
+    """The file that QSTORE_GATEWAY_API_KEYS_FILE names, or None when it is unset."""
+    named = os.environ.get("QSTORE_GATEWAY_API_KEYS_FILE", "").strip()
+    return Path(named) if named else None
 
 
 def upstream_url() -> str:
