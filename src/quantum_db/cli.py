@@ -24,6 +24,8 @@ commands:
   pipeline compile  write the pipelines as YAML for Kubeflow
   stage NAME        run one stage: preprocess, quantum-encode, train, evaluate or deploy
   serve             serve a trained model over HTTP
+  gateway           serve IonQ's API over a queue and workers of your own
+  worker            run circuits that gateways have accepted
   datasets          list where data can come from
   version           print the version
 

@@ -13,6 +13,8 @@ COMMANDS = Table(
         "stage": "quantum_db.commands.stage:main",
         "pipeline": "quantum_db.commands.pipeline:main",
         "serve": "quantum_db.commands.serve:main",
+        "gateway": "quantum_db.commands.gateway:main",
+        "worker": "quantum_db.commands.worker:main",
         "datasets": "quantum_db.commands.listings:datasets",
         "version": "quantum_db.commands.listings:version",
     },

@@ -48,13 +48,15 @@ ALIASES = {"qpu": "qpu.forte-1", "qpu.qpu": "qpu.forte-1", "ionq_simulator": SIM
 class Target:
     """Something that jobs can be sent to.
 
-    `kind`: "simulated" runs on the embedded simulator, "forwarded" at IonQ. `max_qubits`: what one circuit may use.
+    `kind`: "simulated" runs on the embedded simulator, "forwarded" at IonQ. `max_qubits`: how wide a circuit may be
+    declared; `max_active`: on how many qubits its gates may act.
     `noise`: the noise model of a simulated machine; "ideal" is exact, None means that the job must name one.
     """
 
     name: str
     kind: Literal["simulated", "forwarded"]
     max_qubits: int
+    max_active: int
     noise: str | None = None
 
     @property
@@ -93,15 +95,15 @@ def target_table(simulate_qpus: bool, upstream: bool, largest_qubits: int) -> Ta
             "--simulate-qpus and --upstream-url exclude each other: jobs for a machine are either played here or sent "
             "to IonQ; start two gateways for both"
         )
-    rows = {SIMULATOR: Target(SIMULATOR, "simulated", min(largest_qubits, _CLOUD_SIMULATOR_QUBITS), "ideal")}
+    rows = {SIMULATOR: Target(SIMULATOR, "simulated", _CLOUD_SIMULATOR_QUBITS, largest_qubits, "ideal")}
     for machine in MACHINES.values():
         if machine.name == SIMULATOR:
             continue
         if simulate_qpus:
-            qubits = min(machine.qubits, machine.noise_qubits, largest_qubits)
-            rows[machine.name] = Target(machine.name, "simulated", qubits, machine.noise)
+            active = min(machine.qubits, machine.noise_qubits, largest_qubits)
+            rows[machine.name] = Target(machine.name, "simulated", machine.qubits, active, machine.noise)
         elif upstream and not machine.retired:
-            rows[machine.name] = Target(machine.name, "forwarded", machine.qubits)
+            rows[machine.name] = Target(machine.name, "forwarded", machine.qubits, machine.qubits)
     return TargetTable(rows)
 
 

@@ -5,7 +5,7 @@ Keys come from QSTORE_GATEWAY_API_KEYS (`tenant:key,tenant2:key2`) or from a JSO
     [{"tenant": "physics", "key": "...", "limits": {"queued_jobs": 50, "shots": 1000000, "usd": "250.00"},
       "coalesce": true}]
 
-A tenant may have several keys (several entries); limits and `coalesce` belong to the tenant and stand in any one of
+A tenant may have several keys (several entries); limits and the rest belong to the tenant and stand in any one of
 them. Only digests of keys are kept in memory, and no message here holds a key.
 """
 
@@ -22,32 +22,26 @@ from typing import Any
 
 from quantum_db import files
 from quantum_db.errors import ConfigurationError
+from quantum_db.gateway.ledger.records import TenantLimits
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 _SHORTEST_KEY = 8
 _SCHEME = "apikey"
-
-
-@dataclass(frozen=True)
-class TenantLimits:
-    """What one tenant may use; None means no limit.
-
-    `queued_jobs` unfinished jobs at once, `shots` in all jobs together (exact simulation draws none), `usd` spent and
-    reserved together.
-    """
-
-    queued_jobs: int | None = None
-    shots: int | None = None
-    usd: Decimal | None = None
+_FIELDS = ("tenant", "key", "limits", "coalesce", "coalesce_sampled")
 
 
 @dataclass(frozen=True)
 class Tenant:
-    """One user of the gateway. `coalesce`: identical circuits of its jobs may be run once for all of them."""
+    """One user of the gateway.
+
+    `coalesce`: identical circuits of its jobs may be run once for all of them when the result is exact;
+    `coalesce_sampled`: also when it is drawn (same seed, same shots): such results are equal, not independent.
+    """
 
     name: str
     limits: TenantLimits = field(default_factory=TenantLimits)
     coalesce: bool = False
+    coalesce_sampled: bool = False
 
 
 class Tenants:
@@ -123,16 +117,17 @@ def tenants_from_file(path: Path) -> Tenants:
 
 
 def _entry(entry: Mapping[str, Any], where: str) -> tuple[Tenant, str]:
-    unknown = sorted(entry.keys() - {"tenant", "key", "limits", "coalesce"})
+    unknown = sorted(entry.keys() - set(_FIELDS))
     if unknown:
-        raise ConfigurationError(f"{where} has the unknown field {unknown[0]!r}; known: tenant, key, limits, coalesce")
-    coalesce = entry.get("coalesce", False)
-    if not isinstance(coalesce, bool):
-        raise ConfigurationError(f"{where}: coalesce is {coalesce!r}; write true or false")
+        raise ConfigurationError(f"{where} has the unknown field {unknown[0]!r}; known: {', '.join(_FIELDS)}")
+    switches = {name: entry.get(name, False) for name in ("coalesce", "coalesce_sampled")}
+    for switch, value in switches.items():
+        if not isinstance(value, bool):
+            raise ConfigurationError(f"{where}: {switch} is {value!r}; write true or false")
     if not isinstance(entry.get("key"), str):
         raise ConfigurationError(f"{where} has no key; add one")
     name = _checked_name(entry.get("tenant"), where)
-    return Tenant(name, _limits(entry.get("limits", {}), where), coalesce), entry["key"]
+    return Tenant(name, _limits(entry.get("limits", {}), where), **switches), entry["key"]
 
 
 def _limits(given: Any, where: str) -> TenantLimits:
