@@ -11,7 +11,8 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from quantum_db.circuits.circuit import Circuit
+from quantum_db.circuits.circuit import Circuit, Operation, Slot
+from quantum_db.circuits.ionq.decomposition import Multiple, Step
 from quantum_db.errors import CircuitError
 
 FloatArray = npt.NDArray[np.float64]
@@ -60,12 +61,25 @@ class WireLimits:
 class Structure:
     """The gates of a circuit without the numbers in them: equal gates share one object, so it works as a key.
 
-    `circuit` acts on the active qubits only, in ascending order, and has one feature for every number. `virtual_rz`
-    says that its RZ gates are changes of a frame, made without a pulse and so without noise (native gates).
+    `steps` act on wires 0 to `n_wires` - 1, the active qubits in ascending order; every number of the circuit is a
+    feature. `virtual_rz` says that RZ gates are changes of a frame, made without a pulse and so without noise (native
+    gates).
     """
 
-    circuit: Circuit
+    steps: tuple[Step, ...]
+    n_wires: int
     virtual_rz: bool
+
+    @cached_property
+    def circuit(self) -> Circuit:
+        """The circuit, made at first use; a structure without gates has one idle wire."""
+        operations = (
+            Operation(
+                gate, wires, Slot("feature", angle.feature, angle.scale) if isinstance(angle, Multiple) else angle
+            )
+            for gate, wires, angle in self.steps
+        )
+        return Circuit(max(self.n_wires, 1), tuple(operations))
 
 
 @dataclass(frozen=True, eq=False, slots=True)
