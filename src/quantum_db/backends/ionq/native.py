@@ -145,4 +145,5 @@ class _Compiler:
 
 def _phase(frame: float) -> float:
     """The phase, from 0 up to 1 turn, of a gate in a frame that is turned around z by `frame` radians."""
-    return float((-frame / _TURN) % 1.0)
+    turns = (-frame / _TURN) % 1.0
+    return 0.0 if turns == 1.0 else turns  # a tiny negative number is rounded up to 1
