@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, CursorResult, Engine, Executable, Row, select
@@ -14,8 +12,9 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from quantum_db.gateway.ledger.columns import now_ms
-from quantum_db.gateway.ledger.engine import WRITE, Fault, classify, make_engine, parse_url, translate
+from quantum_db.gateway.ledger.engine import Fault, classify, make_engine, parse_url, translate
 from quantum_db.gateway.ledger.errors import CommitUnknownError, LedgerUnavailableError
+from quantum_db.gateway.ledger.group_commit import GroupCommit
 from quantum_db.gateway.ledger.migrating import migrate
 
 _LOG = logging.getLogger(__name__)
@@ -70,7 +69,7 @@ class Database:
         self._where = where
         self._retry_s = retry_s
         self._listeners: list[Callable[[frozenset[str]], None]] = []
-        self._one_writer = threading.Lock() if engine.dialect.name == "sqlite" else None
+        self._group = GroupCommit(engine) if engine.dialect.name == "sqlite" else None
 
     @staticmethod
     def open(url: str, retry_s: float = 30.0) -> Database:
@@ -109,17 +108,22 @@ class Database:
         """
         repeated = False
 
+        def within(connection: Connection) -> tuple[T, frozenset[str]]:
+            transaction = Transaction(connection, repeated)
+            return work(transaction), frozenset(transaction.changed)
+
         def once() -> tuple[T, frozenset[str]]:
             nonlocal repeated
-            with self._writer() as connection:
-                transaction = Transaction(connection, repeated)
-                result = work(transaction)
+            if self._group is not None:
+                return self._group.run(within)
+            with self._engine.connect() as connection:
+                outcome = within(connection)
                 try:
                     connection.commit()
                 except DBAPIError as error:
                     repeated = repeated or classify(error) is Fault.DISCONNECTED
                     raise
-                return result, frozenset(transaction.changed)
+                return outcome
 
         try:
             result, changed = self._attempts(once)
@@ -148,15 +152,6 @@ class Database:
     def close(self) -> None:
         """Close all connections."""
         self._engine.dispose()
-
-    @contextmanager
-    def _writer(self) -> Iterator[Connection]:
-        if self._one_writer is None:
-            with self._engine.connect() as connection:
-                yield connection
-            return
-        with self._one_writer, self._engine.connect().execution_options(**{WRITE: True}) as connection:
-            yield connection
 
     def _attempts(self, once: Callable[[], T]) -> T:
         deadline = time.monotonic() + self._retry_s

@@ -19,6 +19,7 @@ WRITE = "qstore_write"
 """Execution option of a connection that is going to write."""
 
 _SQLITE_BUSY_MS = 10_000
+_CHECKPOINT_PAGES = 8000  # 32 MB of log: a commit that moves the log into the file waits for the disk several times
 _SOCKET_TIMEOUT_S = 60.0
 _POOL = {"pool_size": 8, "max_overflow": 56, "pool_timeout": 30.0}
 _ROLLED_BACK = ("40001", "40P01")  # serialization failure, deadlock: the server undid the transaction
@@ -89,6 +90,7 @@ def _prepare_sqlite(connection: sqlite3.Connection, _: Any) -> None:
             "folder; put the file on a local disk, or use PostgreSQL"
         )
     connection.execute("PRAGMA synchronous = FULL")  # a commit is on disk before it is answered
+    connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
     connection.execute("PRAGMA foreign_keys = ON")
 
 
