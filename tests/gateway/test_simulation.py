@@ -74,9 +74,20 @@ def test_batches_larger_than_the_working_set(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_wide_circuits_agree_with_the_batched_simulator(monkeypatch: pytest.MonkeyPatch) -> None:
     circuits = read(rotated(0.3, 6), rotated(0.4, 6))
+    monkeypatch.setattr(simulation, "_DIRECT_ROWS", 0)
     prepared = run_exact(circuits)
     monkeypatch.setattr(simulation, "_PREPARED_QUBITS", 1)
     for one, other in zip(prepared, run_exact(circuits), strict=True):
+        assert one == pytest.approx(other, abs=1e-13)
+
+
+def test_single_circuits_agree_with_the_batched_simulator(monkeypatch: pytest.MonkeyPatch) -> None:
+    swaps = [{"gate": "swap", "targets": [4, 1], "control": 3}, {"gate": "yy", "targets": [3, 0], "rotation": 0.4}]
+    exponential = {"gate": "pauliexp", "targets": [2, 0, 4], "terms": ["XYZ"], "coefficients": [0.7], "time": 0.9}
+    circuits = read(rotated(0.3, 5), [*rotated(0.4, 5), *swaps, exponential, *rotated(-0.2, 4)], [H])
+    direct = run_exact(circuits)
+    monkeypatch.setattr(simulation, "_DIRECT_ROWS", 0)
+    for one, other in zip(direct, run_exact(circuits), strict=True):
         assert one == pytest.approx(other, abs=1e-13)
 
 

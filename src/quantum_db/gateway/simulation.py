@@ -19,6 +19,7 @@ from quantum_db.circuits.ionq import Structure, WireCircuit, WireError
 from quantum_db.circuits.ionq.histogram import SMALLEST, histograms
 from quantum_db.circuits.ionq.program import FloatArray
 from quantum_db.errors import ConfigurationError
+from quantum_db.gateway.direct_simulation import direct_probabilities
 from quantum_db.seeding import MAX_SEED, numpy_generator
 from quantum_db.simulation.density_matrix import density_bytes, density_probabilities, simulate_density
 from quantum_db.simulation.measurement import check_shots
@@ -38,6 +39,8 @@ _WORKING_SET = 2**25
 """Bytes of states simulated at once: more does not run faster."""
 _PREPARED_QUBITS = 12
 """Up to this width the prepared form of a circuit, which the simulator keeps, is small."""
+_DIRECT_QUBITS, _DIRECT_ROWS = 10, 4
+"""Up to this width, and for this few rows, preparing a circuit costs more than it saves (measured)."""
 _ALWAYS_DENSITY, _LARGEST_DENSITY, _ENTRIES_PER_SHOT = 7, 11, 150
 """Density matrices are faster than trajectories up to 7 qubits, and up to 11 with enough shots (measured)."""
 
@@ -132,10 +135,12 @@ def _exact_histograms(members: Sequence[WireCircuit], places: Sequence[int]) -> 
 
 def _probabilities(structure: Structure, rows: Sequence[WireCircuit]) -> FloatArray:
     """Probabilities (rows or 1, 2^n) of circuits of one structure; one row if they have no numbers."""
-    width = structure.n_wires
+    width, angles = structure.n_wires, _angles(rows)
     if not width:
         return np.ones((1, 1))
-    features = torch.from_numpy(_angles(rows))
+    if width <= _DIRECT_QUBITS and len(angles) <= _DIRECT_ROWS:
+        return np.stack([direct_probabilities(structure, row) for row in angles])
+    features = torch.from_numpy(angles)
     weights = features.new_zeros(0)
     try:
         with torch.no_grad(), threads_for(width, len(rows)):

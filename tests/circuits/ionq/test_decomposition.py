@@ -12,6 +12,7 @@ from scipy.linalg import expm
 
 from quantum_db.circuits.gates import PAULI, kron
 from quantum_db.simulation.statevector import simulate
+from quantum_db.simulation.threads import threads_for
 from tests.circuits.ionq.references import MATRICES, difference, embedded, read_one, rotation, unitary
 
 QUBITS = 5
@@ -78,7 +79,8 @@ def test_seven_controls() -> None:
     circuit = read_one([{"gate": "ry", "target": 4, "controls": controls, "rotation": 0.4}], qubits=8)
     everything = torch.eye(2**8, dtype=torch.complex128)  # each basis state in turn, the columns of the matrix
     weights, features = torch.zeros(0, dtype=torch.float64), torch.tensor(circuit.angles)[None]
-    found = simulate(circuit.structure.circuit, weights, features.expand(2**8, -1), everything).T.numpy()
+    with threads_for(8, 1):
+        found = simulate(circuit.structure.circuit, weights, features.expand(2**8, -1), everything).T.numpy()
     assert difference(found, embedded(rotation("Y", 0.4), [4], controls, 8)) < 1e-12
 
 
