@@ -179,7 +179,11 @@ class UpstreamState(StrEnum):
 
 @dataclass(frozen=True)
 class UpstreamRecord:
-    """The journal of one forwarded task. `submissions` counts how often it may have been sent."""
+    """The journal of one forwarded task. `submissions` counts how often it may have been sent.
+
+    `begun_s` and `submitting_s` are the seconds since then by the database's clock, when the record was read: no clock
+    of a worker is to be compared with it.
+    """
 
     token: str
     job_id: str
@@ -192,6 +196,8 @@ class UpstreamRecord:
     submitting_at: datetime | None
     accepted_at: datetime | None
     cancel_requested: bool
+    begun_s: float
+    submitting_s: float | None
 
 
 @dataclass(frozen=True)

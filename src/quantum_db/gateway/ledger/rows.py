@@ -86,7 +86,7 @@ def values_of(new: NewJob) -> dict[str, Any]:
 
 
 def upstream_of(row: Row[Any]) -> UpstreamRecord:
-    """An upstream record from a row with columns of upstream_jobs, `lease`, `cancel_requested`, `job_id`, `target`."""
+    """An upstream record from a row of upstream_jobs with `lease`, `cancel_requested`, `job_id`, `target` and `now`."""
     return UpstreamRecord(
         token=make_token(row.task_id, row.lease),
         job_id=row.job_id,
@@ -99,6 +99,8 @@ def upstream_of(row: Row[Any]) -> UpstreamRecord:
         submitting_at=maybe_instant(row.submitting_at),
         accepted_at=maybe_instant(row.accepted_at),
         cancel_requested=row.cancel_requested,
+        begun_s=max(0, row.now - row.begun_at) / 1000,
+        submitting_s=None if row.submitting_at is None else max(0, row.now - row.submitting_at) / 1000,
     )
 
 

@@ -26,7 +26,7 @@ from quantum_db.gateway.ledger.states import JobState, path
 _RECORD = (
     select(
         upstream_jobs, upstream_jobs.c.state.label("upstream_state"), tasks.c.lease, tasks.c.cancel_requested,
-        tasks.c.target, jobs.c.id.label("job_id"),
+        tasks.c.target, jobs.c.id.label("job_id"), now_ms().label("now"),
     )
     .join(tasks, tasks.c.id == upstream_jobs.c.task_id)
     .join(jobs, jobs.c.seq == tasks.c.job_seq)
