@@ -34,6 +34,7 @@ class SubmittedJob:
     circuits_json: bytes
     name: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
+    noise: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def is_multi(self) -> bool:
@@ -52,6 +53,8 @@ class SubmittedJob:
         }
         if self.settings:
             content["settings"] = dict(self.settings)
+        if self.noise:  # for an upstream that plays its machines; IonQ's have their own
+            content["noise"] = dict(self.noise)
         return orjson.dumps(content)
 
 
