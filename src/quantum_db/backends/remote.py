@@ -27,6 +27,10 @@ TERMINAL: frozenset[JobState] = frozenset({"completed", "failed", "canceled"})
 """The states that a job never leaves."""
 
 
+EXACT_SHOTS = 100
+"""The shots that a job states where none were asked for: an ideal simulator draws none, but takes a number."""
+
+
 @dataclass(frozen=True)
 class TargetLimits:
     """What one job may hold on a target; None means that there is no such limit."""
@@ -62,6 +66,11 @@ class CircuitJob:
                     f"circuit {number} of the job has open slots or observables; bind its slots and turn its "
                     f"observables into changes of basis first (execution.measured)"
                 )
+
+    @property
+    def stated_shots(self) -> int:
+        """The shots of each circuit as the job states them, and as they are billed."""
+        return EXACT_SHOTS if self.shots is None else self.shots
 
     @cached_property
     def fingerprints(self) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Protocol
 
 from quantum_db.backends.protocols import Batch, RowResults
+from quantum_db.backends.remote import EXACT_SHOTS
 from quantum_db.errors import BackendError, QStoreError
 from quantum_db.execution.budget import BudgetLedger
 from quantum_db.execution.journal import Journal
@@ -110,7 +111,8 @@ class BudgetedExecutor:
         journal = self.inner.journal
         for entry in journal.entries:
             if entry.intent.target == self.inner.name:
-                amount = self.highest_price(entry.sizes, entry.intent.shots or 1)
+                shots = EXACT_SHOTS if entry.intent.shots is None else entry.intent.shots
+                amount = self.highest_price(entry.sizes, shots)
                 if entry.is_open and amount > 0:
                     self.ledger.reserve(entry.intent.intent_id, amount, force=True)
                 self._close(entry.intent.intent_id, amount)

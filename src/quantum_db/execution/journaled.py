@@ -115,7 +115,7 @@ class JournaledExecutor:
         entry = self.journal.latest(prepared.digest)
         settled = entry is not None and entry.state == "result"
         sizes = entry.sizes if entry is not None else self.backend.sizes(prepared.job)
-        return Due(self.journal.next_intent_id(prepared.digest), settled, sizes, prepared.job.shots or 1)
+        return Due(self.journal.next_intent_id(prepared.digest), settled, sizes, prepared.job.stated_shots)
 
     def charge(self, intent_id: str, ask: bool = True) -> Decimal | None:
         """What a job that is over has cost; None when that is not known, after asking the provider if `ask`."""

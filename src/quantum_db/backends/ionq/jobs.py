@@ -23,8 +23,6 @@ _STATES: dict[str, JobState] = {
     "failed": "failed",
     "canceled": "canceled",
 }
-_EXACT_SHOTS = 100
-"""Sent where none were asked for: an ideal simulator draws none, but the API wants a number."""
 _LARGEST_SEED = 2**31 - 1
 
 
@@ -48,7 +46,7 @@ def job_body(
     body: dict[str, Any] = {
         "type": "ionq.circuit.v1" if single else "ionq.multi-circuit.v1",
         "backend": target,
-        "shots": job.shots or _EXACT_SHOTS,
+        "shots": job.stated_shots,
         "name": job_name(intent.intent_id),
         "metadata": {INTENT_KEY: intent.intent_id},
         "input": head | inner,
