@@ -186,7 +186,7 @@ bodies = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(kind=st.sampled_from([SINGLE, MULTI]), body=json_values | bodies)
 def test_any_json_is_read_or_refused_with_a_place_that_exists(kind: str, body: Any) -> None:
     program: WireProgram | None = None

@@ -119,12 +119,15 @@ class Steps:
 
         Without letters P is the identity: a phase, seen only with controls.
         """
+        if len(letters) == 1 and not controls:  # by far the most frequent
+            self.steps.append((f"R{letters[0][1]}", (letters[0][0],), angle))
+            return
         qubits, word = tuple(qubit for qubit, _ in letters), "".join(letter for _, letter in letters)
         if not letters:
             if controls:
                 self.phase(controls, angle * -0.5)
-        elif len(qubits) == 1 and len(controls) < 2:
-            self._add("C" * len(controls) + f"R{word}", *controls, *qubits, angle=angle)
+        elif len(qubits) == len(controls) == 1:
+            self._add(f"CR{word}", *controls, *qubits, angle=angle)
         elif not controls and word in ("XX", "YY", "ZZ"):
             self._add(f"R{word}", *qubits, angle=angle)
         else:

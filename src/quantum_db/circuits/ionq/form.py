@@ -19,7 +19,8 @@ MAX_STEPS = 1_000_000
 """Gates of the table that the circuits of a job may be written in: bounds memory, whatever gates are sent."""
 LARGEST_NUMBER = 1e9
 """Beyond it a double has fewer than seven digits after the point left for an angle."""
-_REMEMBERED, _REMEMBERED_GATES = 512, 512
+_REMEMBERED, _REMEMBERED_GATES, _REMEMBERED_STEPS = 256, 200, 800
+"""How many forms a process keeps, and how large they may be: some 100 MB with their circuits, at the very most."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,7 +141,7 @@ class FormMemory:
 
     def keep(self, key: Hashable, form: Form) -> None:
         """Keep `form` unless it is large; the one that was not asked for the longest makes room."""
-        if form.n_gates > _REMEMBERED_GATES or len(form.structure.steps) > 4 * _REMEMBERED_GATES:
+        if form.n_gates > _REMEMBERED_GATES or len(form.structure.steps) > _REMEMBERED_STEPS:
             return
         with self._lock:
             self._forms[key] = form
@@ -151,7 +152,7 @@ class FormMemory:
 def _structure(steps: Sequence[Step], active: tuple[int, ...], virtual_rz: bool) -> Structure:
     wire = {qubit: number for number, qubit in enumerate(active)}
     moved = tuple((gate, tuple(wire[qubit] for qubit in qubits), angle) for gate, qubits, angle in steps)
-    if len(moved) > 4 * _REMEMBERED_GATES:
+    if len(moved) > _REMEMBERED_STEPS:
         return Structure(moved, len(active), virtual_rz)
     return _shared_structure(moved, len(active), virtual_rz)
 

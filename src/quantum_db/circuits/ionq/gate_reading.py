@@ -204,14 +204,18 @@ class _Gate:
             self.refuse(f"gate {self.given_name} has {wanted} target(s), got {len(self.targets)}", "targets")
 
     def _wires(self, one: str, several: str) -> tuple[int, ...]:
-        given = [key for key in (one, several) if self.gate.get(key) is not None]
-        if len(given) > 1:
+        single, many = self.gate.get(one), self.gate.get(several)
+        if many is None:
+            key, value = one, single
+        elif single is None:
+            key, value = several, many
+        else:
             self.refuse(f"a gate has '{one}' or '{several}', not both", several)
-        if not given:
+        if value is None:
             return ()
-        value = self.gate[given[0]]
-        wires: Sequence[object] = value if isinstance(value, list) else (value,)
-        return tuple(self._wire(wire, given[0]) for wire in wires)
+        if isinstance(value, list):
+            return tuple([self._wire(wire, key) for wire in value])
+        return (self._wire(value, key),)
 
     def _wire(self, wire: object, key: str) -> int:
         if not isinstance(wire, int) or isinstance(wire, bool):
@@ -221,8 +225,8 @@ class _Gate:
         return wire
 
     def _check_wires(self) -> None:
-        wires = (*self.targets, *self.controls)
-        if len(set(wires)) != len(wires):
+        wires = self.targets + self.controls
+        if len(wires) > 1 and len(set(wires)) != len(wires):
             twice = next(first for first, second in pairwise(sorted(wires)) if first == second)
             self.refuse(f"gate {self.given_name} names qubit {twice} twice")
         if len(self.controls) > self.reader.limits.max_controls:
