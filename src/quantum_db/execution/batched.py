@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from itertools import groupby
+from threading import Event
 from typing import Protocol, TypeVar, runtime_checkable
 
 import numpy as np
@@ -162,22 +163,25 @@ def _seed(seed: int, job: int) -> int:
 
 
 def _at_once(batches: Sequence[Batch], target: Executor, most: int | None) -> list[tuple[RowResults, ...]]:
-    """The results of all batches, in order, run in threads of their own."""
+    """The results of all batches, in order, run in threads of their own; none is started after one has failed."""
     if len(batches) < 2:
         return [target.run(batch) for batch in batches]
+    failed = Event()
+
+    def run(batch: Batch) -> tuple[RowResults, ...]:
+        if failed.is_set():
+            return ()
+        try:
+            return target.run(batch)
+        except BaseException:
+            failed.set()
+            raise
+
     with ThreadPoolExecutor(max_workers=min(most or len(batches), len(batches))) as pool:
-        futures = [pool.submit(target.run, batch) for batch in batches]
-        _, waiting = wait(futures, return_when="FIRST_EXCEPTION")
-        for future in waiting:
-            future.cancel()
-    failed = _failures(futures)
-    if failed:
-        for other in failed[1:]:
-            failed[0].add_note(f"another job of the same batch failed as well: {type(other).__name__}: {other}")
-        raise failed[0]
+        futures = [pool.submit(run, batch) for batch in batches]
+    errors = [error for future in futures if (error := future.exception()) is not None]
+    if errors:
+        for other in errors[1:]:
+            errors[0].add_note(f"another job of the same batch failed as well: {type(other).__name__}: {other}")
+        raise errors[0]
     return [future.result() for future in futures]
-
-
-def _failures(futures: Sequence[Future[tuple[RowResults, ...]]]) -> list[BaseException]:
-    found = (None if future.cancelled() else future.exception() for future in futures)
-    return [error for error in found if error is not None]

@@ -24,6 +24,7 @@ from quantum_db.execution.mitigation.readout import (
     state_variances,
     value_variances,
 )
+from quantum_db.simulation.measurement import check_shots
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -58,6 +59,7 @@ class MitigationOptions:
         """The shots at each noise level out of `shots`; ConfigurationError when that leaves none."""
         if shots is None or not self.factors:
             return shots
+        check_shots(shots)
         if shots < len(self.factors):
             raise ConfigurationError(
                 f"{shots} shots cannot be divided among {len(self.factors)} noise factors; use more shots"
@@ -218,7 +220,7 @@ def _marginal(piece: _Piece, mask: int, values: FloatArray) -> FloatArray:
     size = len(columns)
     step = 1
     while step < size:  # Walsh-Hadamard: shares are the signed sums of parities, over 2^k
-        pairs = table.reshape(len(table), -1, 2, step)
+        pairs = table.reshape(len(table), size // (2 * step), 2, step)
         table = np.stack([pairs[:, :, 0] + pairs[:, :, 1], pairs[:, :, 0] - pairs[:, :, 1]], axis=2)
         table = table.reshape(len(values), size)
         step *= 2

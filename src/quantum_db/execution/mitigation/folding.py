@@ -47,7 +47,8 @@ def fold(
     """`circuit` with its noise scaled by `factor`, at least 1.
 
     Odd whole factors are exact. For others, "global" repeats only the last gates once more; "gates" repeats gates
-    spread evenly over the circuit, among those on one qubit and those on two separately, so that both kinds grow alike.
+    spread evenly over the circuit, among those on one qubit and those on two separately, so that both kinds grow alike
+    (up to whole gates).
     `gate_weights` are the noise of a one-qubit and of a two-qubit gate in any unit; (1, 1) counts gates.
     Raises ConfigurationError for a factor below 1, an unknown folding or impossible weights.
     """
@@ -91,15 +92,28 @@ def _global(operations: tuple[Operation, ...], factor: float, weights: list[floa
 
 
 def _by_gate(operations: tuple[Operation, ...], factor: float, weights: list[float]) -> tuple[Operation, ...]:
-    del weights  # both kinds of gates grow by the same factor, whatever their noise is
-    counts = {arity: sum(len(operation.wires) == arity for operation in operations) for arity in (1, 2)}
-    pairs = {arity: round(count * (factor - 1) / 2) for arity, count in counts.items()}
+    arities = [len(operation.wires) for operation in operations]
+    pairs = _pairs(arities, factor, weights)
     met = {1: 0, 2: 0}
     folded: list[Operation] = []
-    for operation in operations:
-        arity = len(operation.wires)
-        count, total, number = counts[arity], pairs[arity], met[arity]
-        times = (number + 1) * total // count - number * total // count
+    for operation, arity in zip(operations, arities, strict=True):
+        # spread evenly: the first k gates of a kind get k times their share of pairs, rounded down
+        count, number = arities.count(arity), met[arity]
+        times = (number + 1) * pairs[arity] // count - number * pairs[arity] // count
         met[arity] += 1
         folded += [operation, *(inverse(operation), operation) * times]
     return tuple(folded)
+
+
+def _pairs(arities: list[int], factor: float, weights: list[float]) -> dict[int, int]:
+    """How many times a pair G^-1 G is added to gates on one and on two qubits.
+
+    The two-qubit gates, which are the noisy ones, come as near to the factor as they can by themselves; those on one
+    qubit make up for what rounding left.
+    """
+    own = dict(zip(arities, weights, strict=True))
+    pairs = {arity: round(arities.count(arity) * (factor - 1) / 2) for arity in (1, 2)}
+    if own.get(1):
+        missing = sum(weights) * (factor - 1) / 2 - own.get(2, 0.0) * pairs[2]
+        pairs[1] = max(0, round(missing / own[1]))
+    return pairs

@@ -80,11 +80,10 @@ def calibrate_readout(executor: Executor, n_qubits: int, shots: int, seed: int =
 
 def along_qubits(matrices: Sequence[FloatArray], table: FloatArray) -> FloatArray:
     """Apply one 2 x 2 matrix to each qubit of `table` (rows, 2^n), the first matrix to the most significant bit."""
-    rows = len(table)
-    cube = table.reshape(rows, *(2,) * len(matrices))
+    cube = table.reshape(len(table), *(2,) * len(matrices))
     for axis, matrix in enumerate(matrices, start=1):
         cube = np.moveaxis(np.tensordot(matrix, cube, axes=(1, axis)), 0, axis)
-    return np.ascontiguousarray(cube.reshape(rows, -1))
+    return np.ascontiguousarray(cube.reshape(table.shape))
 
 
 def on_simplex(table: FloatArray) -> FloatArray:
