@@ -12,6 +12,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PEERS ?= .venv-peers
 PEERS_STAMP := $(PEERS)/.installed
+CLIENTS ?= .venv-clients
+CLIENTS_STAMP := $(CLIENTS)/.installed
 WORKERS ?= 2
 
 OUTPUT ?= runs/digits
@@ -23,7 +25,7 @@ HOST ?= 127.0.0.1
 PORT ?= 8080
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lint format pipelines serve ui bench bench-peers clean distclean
+.PHONY: help install run test clients lint format pipelines serve ui bench bench-peers clean distclean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -44,8 +46,17 @@ run: $(STAMP) ## Run the training pipeline on handwritten digits (OUTPUT=, SEED=
 	$(BIN)/qstore pipeline run --dataset builtin:digits --model-config '$(MODEL_CONFIG)' --seed $(SEED) \
 	  --threshold $(THRESHOLD) --output $(OUTPUT)
 
-test: $(STAMP) ## Run all tests (WORKERS= processes)
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+test: $(STAMP) $(CLIENTS_STAMP) ## Run all tests (WORKERS= processes)
+	QSTORE_REQUIRE_CLIENTS=1 QSTORE_CLIENTS_PYTHON=$(abspath $(CLIENTS))/bin/python \
+	  $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+
+clients: $(CLIENTS_STAMP) ## Build .venv-clients: cirq-ionq, qiskit-ionq, pennylane-ionq and ionq-core, for `make test`
+
+$(CLIENTS_STAMP): tests/conformance/requirements.txt
+	@test -x $(CLIENTS)/bin/python || $(PYTHON) -m venv $(CLIENTS)
+	@echo "Installing the clients of IonQ's API that the gateway is tested with into $(CLIENTS) (a minute)"
+	@$(CLIENTS)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
 
 lint: $(STAMP) ## Check style, types and the import rules
 	$(BIN)/ruff check .
@@ -83,4 +94,4 @@ clean: ## Remove caches and build outputs (runs/ stays)
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 
 distclean: clean ## Remove the environment too
-	rm -rf $(VENV) $(PEERS)
+	rm -rf $(VENV) $(PEERS) $(CLIENTS)
