@@ -196,7 +196,7 @@ class Handler(BaseHTTPRequestHandler):
             return self.answer(fault[1], {"statusCode": fault[1], "message": "injected after"})
         return self.answer(status, content if content is not None else {"statusCode": 404, "message": "not found"})
 
-    do_GET = do_POST = do_PUT = do
+    do_GET = do_POST = do_PUT = do  # noqa: N815
 
     def fault(self, path):
         for number, (method, pattern, what) in enumerate(self.provider.faults):

@@ -1,9 +1,10 @@
 """A small training that is killed at a chosen point, again and again, until it is allowed to finish.
 
-`python -m tests.execution.journal.killed_training` is a fork server: it reads one JSON object per line, {"folder",
-"url", "key", "kills": [[name, occurrence], ...]}, runs the training in a forked process for every kill and once more
-without one, and answers {"killed": [names], "attempts": N}. All modules are loaded before the first fork, so that
-a restart takes some ten milliseconds.
+`python -m tests.execution.journal.killed_training` is a fork server. It reads one JSON object per line and answers
+{"pid": N}: {"argv": [...], "env": {...}, "log": PATH} starts `qstore` with these arguments; {"folder", "url", "key",
+"kills": [[point, occurrence], ...]} runs the training in a process for every kill, and once more without one, and
+writes FOLDER/report.json. {"poll": PID} answers {"code": C}, null while it runs. All modules are loaded before the
+first fork, so that a start takes some ten milliseconds.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import sys
 import threading
 import time
 from decimal import Decimal
+from importlib import import_module
 from pathlib import Path
 
 import cirq_ionq  # noqa: F401 - loaded once for all forks
@@ -37,7 +39,7 @@ from quantum_db.execution.journaled import JournaledExecutor, Persistence
 from quantum_db.execution.waiting import Patience
 from quantum_db.pricing import CircuitSize, load_price_table
 
-STEPS = 4
+STEPS = 6
 TARGET = "simulator"
 CIRCUIT = Circuit(
     2,
@@ -51,11 +53,16 @@ FEATURES = np.array([[0.3, -0.9], [1.2, 0.4], [-0.5, 0.8]])
 PACE = Pace(connect=5, answer=20, patience=20, first_delay=0.01, longest_delay=0.1, per_second=1e4, burst=1000)
 PERSISTENCE = Persistence(settle=0.25, look=0.05, busy=20, first_delay=0.01, longest_delay=0.1)
 
-POINTS = tuple(
-    f"{name}:{when}"
-    for name in ("reserve", "intent", "submit", "submitted", "collect", "result", "settle", "checkpoint")
-    for when in ("before", "after")
-) + ("intent:torn", "submitted:torn", "result:torn", "waiting:before", "anywhere:before")
+GATEWAY_MODULES = (
+    "quantum_db.cli", "quantum_db.commands.gateway", "quantum_db.gateway.process", "quantum_db.gateway.api.app",
+    "quantum_db.gateway.worker.simulating", "quantum_db.gateway.ledger.migrating", "uvicorn",
+    "uvicorn.protocols.http.auto", "uvicorn.lifespan.on", "alembic.command", "sqlalchemy.dialects.sqlite",
+)  # fmt: skip
+_STEPS = ("reserve", "intent", "submit", "submitted", "collect", "result", "settle", "checkpoint")
+POINTS = (
+    *(f"{name}:{when}" for name in _STEPS for when in ("before", "after")),
+    *("intent:torn", "submitted:torn", "result:torn", "waiting:before", "anywhere:before"),
+)
 """Where a process can be killed: before and after every step that leaves a trace, and in the middle of every write."""
 
 
@@ -175,25 +182,61 @@ def attempt(folder: Path, url: str, key: str, kill: list | None) -> int:
         os._exit(code)
 
 
+def kill_and_train(folder: Path, url: str, key: str, kills: list) -> None:
+    """Attempts until one finishes; a report of which kills struck."""
+    killed, attempts, planned = [], 0, len(kills)
+    while not (folder / "done.json").exists() and attempts < planned + 20:
+        kill = kills.pop(0) if kills else None
+        attempts += 1
+        if attempt(folder, url, key, kill) == -signal.SIGKILL:
+            killed.append(kill[0])
+    files.write_json(folder / "report.json", {"killed": killed, "attempts": attempts})
+
+
+def command(argv: list, env: dict, log: str) -> None:
+    """`qstore` with these arguments."""
+    output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    os.environ.update(env)
+    from quantum_db.cli import main
+
+    main(argv)
+
+
+def forked(work, *given) -> int:
+    """The id of a process that does `work` and nothing else."""
+    pid = os.fork()
+    if not pid:
+        try:
+            os.setpgid(0, 0)
+            os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+            os.dup2(2, 1)  # the server's answers are its own
+            work(*given)
+        finally:
+            os._exit(0)
+    return pid
+
+
 def serve() -> None:
     """Answer requests until standard input ends."""
-    assert threading.active_count() == 1
+    for module in GATEWAY_MODULES:
+        import_module(module)
+    assert threading.active_count() == 1, "a thread would be missing in every process that is forked"
     gc.collect()
     gc.freeze()
     print(json.dumps({"ready": True}), flush=True)
     for line in sys.stdin:
         asked = json.loads(line)
-        folder, killed, attempts = Path(asked["folder"]), [], 0
-        kills = [*asked["kills"]]
-        while not (folder / "done.json").exists():
-            kill = kills.pop(0) if kills else None
-            code = attempt(folder, asked["url"], asked["key"], kill)
-            attempts += 1
-            if code == -signal.SIGKILL:
-                killed.append(kill[0])
-            elif code and not kills and attempts > len(asked["kills"]) + 20:
-                break
-        print(json.dumps({"killed": killed, "attempts": attempts}), flush=True)
+        if "poll" in asked:
+            done, status = os.waitpid(asked["poll"], os.WNOHANG)
+            answer = {"code": os.waitstatus_to_exitcode(status) if done else None}
+        elif "argv" in asked:
+            answer = {"pid": forked(command, asked["argv"], asked["env"], asked["log"])}
+        else:
+            folder = Path(asked["folder"])
+            answer = {"pid": forked(kill_and_train, folder, asked["url"], asked["key"], asked["kills"])}
+        print(json.dumps(answer), flush=True)
 
 
 if __name__ == "__main__":

@@ -136,7 +136,7 @@ def test_one_process_writes_at_a_time(tmp_path):
 def test_records_that_cannot_follow_are_refused(tmp_path):
     with Journal.open(tmp_path, "run-1") as journal:
         entry = begin(journal)
-        with pytest.raises(StoreError, match="'result' of job .* after 'intent'"):
+        with pytest.raises(StoreError, match=r"'result' of job .* after 'intent'"):
             journal.record_result(entry, RESULT)
 
 

@@ -184,7 +184,7 @@ def test_a_failed_job_is_written_down_and_submitted_anew_when_asked_again(url, t
 def test_a_job_that_takes_too_long_is_adopted_later(url, tmp_path, provider):
     provider.states = ("submitted",) * 40 + ("completed",)
     journaled = executor(url, tmp_path, limit=0.1)
-    with pytest.raises(LostJobError, match="not over after 0.1 s"):
+    with pytest.raises(LostJobError, match=r"not over after 0.1 s"):
         journaled.run(batch())
     journaled.journal.close()
     resumed = executor(url, tmp_path)
