@@ -26,6 +26,7 @@ commands:
   serve             serve a trained model over HTTP
   gateway           serve IonQ's API over a queue and workers of your own
   worker            run circuits that gateways have accepted
+  journal           show, verify or export what a run submitted and paid
   datasets          list where data can come from
   version           print the version
 

@@ -15,6 +15,7 @@ COMMANDS = Table(
         "serve": "quantum_db.commands.serve:main",
         "gateway": "quantum_db.commands.gateway:main",
         "worker": "quantum_db.commands.worker:main",
+        "journal": "quantum_db.commands.journal:main",
         "datasets": "quantum_db.commands.listings:datasets",
         "version": "quantum_db.commands.listings:version",
     },
