@@ -34,7 +34,7 @@ def run(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
 def test_help_names_every_command(option: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main([option]) == 0
     text = capsys.readouterr().out
-    for command in ("pipeline run", "pipeline compile", "stage NAME", "serve", "datasets", "version"):
+    for command in ("pipeline run", "pipeline compile", "stage NAME", "serve", "journal", "datasets", "version"):
         assert f"\n  {command} " in text
 
 
@@ -80,7 +80,7 @@ def test_every_command_has_its_help(command: str, capsys: pytest.CaptureFixture[
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["sage"], "unknown command 'sage'; known: datasets, pipeline, serve, stage, version"),
+        (["sage"], "unknown command 'sage'; known: datasets, gateway, journal, pipeline, "),
         (["--verbose", "version"], "unknown option '--verbose' before the command"),
         (["--log-level", "loud", "version"], "--log-level is 'loud'; choose one of: debug, info"),
         (["stage", "trian"], "unknown stage 'trian'; known: deploy, evaluate"),

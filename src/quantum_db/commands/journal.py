@@ -6,7 +6,7 @@ import csv
 import io
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -177,7 +177,7 @@ def _export(options: ExportOptions) -> int:
     return 0
 
 
-def _details(journal: Journal, entry: JobEntry) -> Mapping[str, Any]:
+def _details(journal: Journal, entry: JobEntry) -> dict[str, Any]:
     named = {"options": dict(entry.options), "seed": entry.seed, "fingerprints": list(entry.fingerprints)}
     if entry.state != "result":
         return named
