@@ -100,28 +100,54 @@ class MitigatedExecutor:
 
     def run(self, batch: Batch) -> tuple[RowResults, ...]:
         """Run `batch` at all noise factors in one batch of `inner`, and return the mitigated values."""
+        levels = iter(self.levels(batch))
+        return tuple(self._part(part, [next(levels) for _ in bases(part.circuit)], batch) for part in batch.parts)
+
+    def levels(self, batch: Batch) -> tuple[NoiseLevels, ...]:
+        """Run `batch`; what was read in each basis of each part at each noise factor, before extrapolation."""
         expanded = self.expand(batch)
         found = self.inner.run(expanded)
         if len(found) != len(expanded.parts):
             raise BackendError(
                 f"{len(expanded.parts)} parts were run, but {len(found)} came back; none of them is used"
             )
-        levels = iter(found)
-        results = []
+        results = iter(found)
+        levels = []
         for part in batch.parts:
-            width = len(part.circuit.observables) or 2**part.circuit.n_qubits
-            values, errors = np.zeros((part.n_rows, width)), np.zeros((part.n_rows, width))
-            sampled = batch.shots is not None
             for piece in self._pieces(part):
-                read = [self._read(piece, next(levels), expanded.shots) for _ in piece.levels]
-                value, error = self._at_zero_noise(piece, read)
-                columns = list(piece.basis.positions) or slice(None)
-                values[:, columns] = value
-                if error is not None:
-                    sampled = True
-                    errors[:, columns] = error
-            results.append(RowResults(values, errors if sampled else None))
-        return tuple(results)
+                read = [self._read(piece, next(results), expanded.shots) for _ in piece.levels]
+                errors = [error for _, error in read if error is not None]
+                stacked = np.stack(errors) if len(errors) == len(read) else None
+                levels.append(NoiseLevels(piece.factors, np.stack([value for value, _ in read]), stacked, piece.basis))
+        return tuple(levels)
+
+    def at_zero_noise(self, levels: NoiseLevels, n_qubits: int) -> tuple[FloatArray, FloatArray | None]:
+        """The values without noise and their errors, from those at each noise factor."""
+        if len(levels.factors) == 1:
+            return levels.values[0], None if levels.standard_errors is None else levels.standard_errors[0]
+        options, whole = self.options, not levels.basis.positions
+        # where all is noise: every basis state is as likely as any other, and every parity is 0
+        found = extrapolate(
+            levels.factors, levels.values, levels.standard_errors, options.fit,
+            degree=options.degree, asymptote=2.0**-n_qubits if whole else 0.0,
+        )  # fmt: skip
+        if not whole:
+            return found.values, found.standard_errors
+        flat = found.values.reshape(-1, found.values.shape[-1])
+        return on_simplex(flat).reshape(found.values.shape), found.standard_errors
+
+    def _part(self, part: CircuitRows, levels: list[NoiseLevels], batch: Batch) -> RowResults:
+        width = len(part.circuit.observables) or 2**part.circuit.n_qubits
+        values, errors = np.zeros((part.n_rows, width)), np.zeros((part.n_rows, width))
+        sampled = batch.shots is not None
+        for level in levels:
+            value, error = self.at_zero_noise(level, part.circuit.n_qubits)
+            columns = list(level.basis.positions) or slice(None)
+            values[:, columns] = value
+            if error is not None:
+                sampled = True
+                errors[:, columns] = error
+        return RowResults(values, errors if sampled else None)
 
     def _pieces(self, part: CircuitRows) -> tuple[_Piece, ...]:
         return tuple(_piece(part, basis, self.options) for basis in bases(part.circuit))
@@ -143,24 +169,15 @@ class MitigatedExecutor:
             return values, None
         return values, np.stack([error for _, error in pairs], axis=1) * np.abs(piece.basis.coefficients)
 
-    def _at_zero_noise(
-        self, piece: _Piece, read: list[tuple[FloatArray, FloatArray | None]]
-    ) -> tuple[FloatArray, FloatArray | None]:
-        if len(read) == 1:
-            return read[0]
-        options = self.options
-        whole = not piece.basis.positions
-        errors = [error for _, error in read if error is not None]
-        found = extrapolate(
-            piece.factors,
-            np.stack([value for value, _ in read]),
-            np.stack(errors) if len(errors) == len(read) else None,
-            options.fit,
-            degree=options.degree,
-            # where all is noise: every basis state as likely as any other, and every parity 0
-            asymptote=2.0**-piece.n_qubits if whole else 0.0,
-        )
-        return on_simplex(found.values) if whole else found.values, found.standard_errors
+
+@dataclass(frozen=True, eq=False)
+class NoiseLevels:
+    """Values (factors, rows, observables of the basis or basis states) of one part, and their errors if sampled."""
+
+    factors: tuple[float, ...]
+    values: FloatArray
+    standard_errors: FloatArray | None
+    basis: Basis
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,7 +12,9 @@ from quantum_db.backends.noisy import NoisySimulator
 from quantum_db.backends.protocols import Batch, CircuitRows, Executor, RowResults
 from quantum_db.circuits.circuit import Circuit
 from quantum_db.errors import ConfigurationError
-from quantum_db.execution.mitigated import MitigatedExecutor, MitigationOptions
+from quantum_db.execution.measured import bases
+from quantum_db.execution.mitigated import MitigatedExecutor, MitigationOptions, NoiseLevels
+from quantum_db.seeding import numpy_generator
 from quantum_db.simulation.measurement import check_shots
 from quantum_db.simulation.noise import IDEAL, NoiseModel
 
@@ -22,6 +24,8 @@ LARGEST_SIMULATED = 8
 """The most qubits of circuits whose forecast is simulated; larger ones are modelled."""
 ROWS = 16
 """The most rows of each part that a forecast looks at."""
+DRAWS = 400
+"""Samples drawn where the error of a fit follows from no formula."""
 TYPICAL = 0.5
 """What the parity of a circuit too large to simulate is taken to be without noise."""
 
@@ -102,8 +106,8 @@ def mitigation_forecast(
     truth: Executor = Expected(IDEAL) if simulated else Modelled(IDEAL)
     plain = MitigatedExecutor(machine, MitigationOptions())
     mitigated = MitigatedExecutor(machine, options)
-    wanted = _values(MitigatedExecutor(truth, MitigationOptions()).run(looked))
-    (plain_bias, plain_noise), (bias, spread) = (_errors(e.run(looked), wanted) for e in (plain, mitigated))
+    wanted = MitigatedExecutor(truth, MitigationOptions()).levels(replace(looked, shots=None))
+    (plain_bias, plain_noise), (bias, spread) = (_errors(e, looked, wanted) for e in (plain, mitigated))
     return MitigationForecast(
         shots=shots,
         plain_bias=plain_bias,
@@ -173,14 +177,39 @@ def _first(part: CircuitRows, rows: int) -> CircuitRows:
     return CircuitRows(part.circuit, part.weights[:rows], part.features[:rows])
 
 
-def _values(results: tuple[RowResults, ...]) -> FloatArray:
-    return np.concatenate([result.values.reshape(-1) for result in results])
+def _errors(executor: MitigatedExecutor, batch: Batch, truth: tuple[NoiseLevels, ...]) -> tuple[float, float]:
+    """Root mean squares of the bias and of the standard error of the values of `executor`."""
+    biases, spreads = [], []
+    sizes = [part.circuit.n_qubits for part in batch.parts for _ in bases(part.circuit)]
+    for number, (levels, wanted, size) in enumerate(zip(executor.levels(batch), truth, sizes, strict=True)):
+        mean, spread = _mean_and_spread(executor, levels, size, number)
+        biases.append((mean - wanted.values[0]).reshape(-1))
+        spreads.append(spread.reshape(-1))
+    return _root_mean_square(biases), _root_mean_square(spreads)
 
 
-def _errors(results: tuple[RowResults, ...], truth: FloatArray) -> tuple[float, float]:
-    """Root mean squares of bias and of standard error."""
-    errors = np.concatenate([e.reshape(-1) for result in results if (e := result.standard_errors) is not None])
-    return float(np.sqrt(np.mean((_values(results) - truth) ** 2))), float(np.sqrt(np.mean(errors**2)))
+def _mean_and_spread(
+    executor: MitigatedExecutor, levels: NoiseLevels, n_qubits: int, number: int
+) -> tuple[FloatArray, FloatArray]:
+    """Mean and standard deviation of the extrapolated values.
+
+    The exponential fit is not linear, and where values are small beside their errors neither bias nor spread follow
+    from a first-order formula; so values are drawn and extrapolated `DRAWS` times.
+    """
+    errors = levels.standard_errors
+    if errors is None:
+        raise ConfigurationError("a forecast needs a batch with shots and at least one circuit")
+    if len(levels.factors) == 1 or executor.options.fit != "exponential":
+        value, spread = executor.at_zero_noise(levels, n_qubits)
+        return value, np.zeros_like(value) if spread is None else spread
+    noise = numpy_generator(0, "mitigation forecast", number).standard_normal((len(errors), DRAWS, *errors.shape[1:]))
+    drawn = levels.values[:, None] + errors[:, None] * noise
+    values, _ = executor.at_zero_noise(replace(levels, values=drawn, standard_errors=None), n_qubits)
+    return values.mean(axis=0), values.std(axis=0, ddof=1)
+
+
+def _root_mean_square(parts: list[FloatArray]) -> float:
+    return float(np.sqrt(np.mean(np.concatenate(parts) ** 2)))
 
 
 def _gate_shots(batch: Batch) -> float:

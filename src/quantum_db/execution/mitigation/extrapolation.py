@@ -16,8 +16,9 @@ FloatArray = npt.NDArray[np.float64]
 Fit = Literal["linear", "polynomial", "richardson", "exponential"]
 FITS: tuple[Fit, ...] = ("linear", "polynomial", "richardson", "exponential")
 
-_LARGEST_GAIN = 10.0
-"""The most by which the exponential fit may enlarge the value at factor 1; what decayed further is lost in noise."""
+_LARGEST_GAIN = 4.0
+"""The most by which the exponential fit may enlarge the value at factor 1: of what decayed further, the rate is lost
+in shot noise, and larger gains would only multiply that."""
 _GRID = 128
 _STEPS = 45
 
@@ -43,7 +44,8 @@ def extrapolate(
 
     "linear" and "polynomial" (of `degree`) are least squares with equal weights: weights from estimated errors would
     bias the result. "richardson" is the polynomial through all values. "exponential" is a + b exp(-c factor) with the
-    given `asymptote` a and 0 <= c <= log 10. Errors are propagated through the fit, to first order for "exponential".
+    given `asymptote` a and 0 <= c <= log 4. Errors are propagated through the fit, for "exponential" to first order:
+    they hold where the values are several times their errors.
     Raises ConfigurationError where factors or degree do not allow the fit.
     """
     points = checked_factors(factors, fit, degree)
@@ -93,7 +95,7 @@ def _exponential(
     found = (asymptote + (shrunk * heights).sum(axis=0) / norms).reshape(shape)
     if standard_errors is None:
         return Extrapolated(found, None)
-    weights = _first_order_weights(factors, shrunk, rates)
+    weights = _first_order_weights(factors, shrunk)
     spread = np.sqrt((weights**2 * standard_errors.reshape(len(factors), -1) ** 2).sum(axis=0))
     return Extrapolated(found, spread.reshape(shape))
 
@@ -124,13 +126,11 @@ def _decay_rates(factors: FloatArray, heights: FloatArray) -> FloatArray:
     return np.asarray(found)
 
 
-def _first_order_weights(factors: FloatArray, shrunk: FloatArray, rates: FloatArray) -> FloatArray:
-    """The derivative of b in each value, (factors, columns): of a fit in b and c, or in b alone where c is at a bound.
+def _first_order_weights(factors: FloatArray, shrunk: FloatArray) -> FloatArray:
+    """The derivative of b in each value, (factors, columns), in a fit of b and c.
 
     The derivative in c is b times the column below, so b cancels, and the weights exist for b = 0 too.
     """
     slope = -factors[:, None] * shrunk
     aa, bb, ab = (shrunk**2).sum(axis=0), (slope**2).sum(axis=0), (shrunk * slope).sum(axis=0)
-    both = (bb * shrunk - ab * slope) / (aa * bb - ab**2)
-    bound = (rates <= 0) | (rates >= log(_LARGEST_GAIN))
-    return np.asarray(np.where(bound, shrunk / aa, both))
+    return np.asarray((bb * shrunk - ab * slope) / (aa * bb - ab**2))

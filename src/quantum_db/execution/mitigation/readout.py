@@ -58,8 +58,8 @@ class ReadoutCalibration:
         return (now or datetime.now(UTC)) - datetime.fromisoformat(self.measured_at)
 
 
-def calibrate_readout(executor: Executor, n_qubits: int, shots: int, seed: int = 0) -> ReadoutCalibration:
-    """Measure the readout errors of `n_qubits` on the machine, with two circuits of `shots` each.
+def calibrate_readout(executor: Executor, n_qubits: int, shots: int | None, seed: int = 0) -> ReadoutCalibration:
+    """Measure the readout errors of `n_qubits` on the machine, with two circuits of `shots` each (None: exact values).
 
     One circuit flips the even qubits, the other the odd ones: each qubit is read in both states, and none of the
     circuits is without gates. Errors of the flips themselves are counted as errors of reading.
