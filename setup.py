@@ -5,6 +5,7 @@ runs on torch alone.
 """
 
 import platform
+from pathlib import Path
 
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
@@ -22,7 +23,6 @@ X86 = {
         "-mfma",
         "-mprefer-vector-width=512",
         "-DQS_LINE_BYTES=64",
-        "-DQS_WHOLE_ONLY",
     ],
 }
 
@@ -34,7 +34,7 @@ def kernels():
         Extension(
             f"quantum_db.simulation.kernel._{name}",
             sources=[f"{KERNEL}/statevector.cpp"],
-            depends=[f"{KERNEL}/{header}.hpp" for header in ("call", "indices", "matrices", "passes")],
+            depends=sorted(map(str, Path(KERNEL).glob("*.hpp"))),
             language="c++",
             extra_compile_args=OPTIONS + flags,
             optional=True,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import IntEnum
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -17,45 +18,68 @@ import torch
 
 from quantum_db.errors import BackendError
 
-_INTEGER, _POINTER, _NUMBER = ctypes.c_int64, ctypes.c_void_p, ctypes.c_double
+Integer = ctypes.c_int64
+_POINTER, _NUMBER = ctypes.c_void_p, ctypes.c_double
 
 
 def _fields(names: str, kind: Any) -> list[tuple[str, Any]]:
     return [(name, kind) for name in names.split()]
 
 
-class Step(ctypes.Structure):
-    """One pass over the state."""
+class BlockWire(ctypes.Structure):
+    """A fused gate in a block."""
 
-    _fields_ = _fields("kind per_row flip1 sign1 inverted1 gate1 flip2 sign2 inverted2 gate2", _INTEGER)
+    _fields_ = _fields("flip sign outer inverted gate", Integer)
+
+
+class Pass(ctypes.Structure):
+    """One way through a block."""
+
+    _fields_ = _fields("first lines lanes", Integer)
+
+
+class Sweep(ctypes.Structure):
+    """Passes done block by block."""
+
+    _fields_ = _fields("first count dim low basis", Integer)
 
 
 class StoredObservable(ctypes.Structure):
     """A Pauli string on stored indices."""
 
-    _fields_ = [*_fields("flip sign phase", _INTEGER), ("coefficient", _NUMBER)]
+    _fields_ = [*_fields("flip sign phase", Integer), ("coefficient", _NUMBER)]
 
 
 class Element(ctypes.Structure):
-    """An elementary gate C + cos(t) A + sin(t) B with t = scale * slot + offset."""
+    """An elementary gate: a rotation, or a fixed one."""
 
-    _fields_ = [*_fields("slot matrix", _INTEGER), *_fields("scale offset", _NUMBER)]
+    _fields_ = [*_fields("slot axis", Integer), *_fields("scale offset", _NUMBER), ("fixed", _NUMBER * 4)]
 
 
 class Fused(ctypes.Structure):
-    """Elementary gates multiplied into one matrix."""
+    """Elementary gates multiplied into one."""
 
-    _fields_ = _fields("first count dim per_row", _INTEGER)
+    _fields_ = _fields("first count per_row", Integer)
 
 
 class Call(ctypes.Structure):
     """Everything one run of the kernel reads and writes."""
 
     _fields_ = [
-        *_fields("n_qubits rows weight_rows n_weights n_features n_steps n_observables n_fused threads", _INTEGER),
-        *_fields("steps observables elements fused constants weights features states psi lambda_ values", _POINTER),
+        *_fields("n_qubits rows weight_rows n_weights n_features", Integer),
+        *_fields("n_sweeps n_observables n_fused n_elements threads lane_bits inside", Integer),
+        *_fields("sweeps passes wires bases observables elements fused", _POINTER),
+        *_fields("weights features states psi lambda_ values", _POINTER),
         *_fields("cotangent weights_grad features_grad states_grad", _POINTER),
     ]
+
+
+class Status(IntEnum):
+    """What a run ended with."""
+
+    DONE = 0
+    WEIGHTS_NOT_FINITE = 1
+    FEATURES_NOT_FINITE = 2
 
 
 class KernelLibrary:
@@ -63,34 +87,24 @@ class KernelLibrary:
 
     def __init__(self, path: Path) -> None:
         self._library = ctypes.CDLL(str(path))
-        for name in ("qs_width", "qs_size", "qs_lambda_tiles", "qs_has_half"):
-            getattr(self._library, name).restype = _INTEGER
-        self._library.qs_width.argtypes = self._library.qs_size.argtypes = [_INTEGER]
-        self._library.qs_lambda_tiles.argtypes = [_INTEGER, _INTEGER, _INTEGER]
+        for name in ("qs_width", "qs_size"):
+            function = getattr(self._library, name)
+            function.argtypes, function.restype = [Integer], Integer
         self._runs = {torch.float32: self._library.qs_run_float, torch.float64: self._library.qs_run_double}
         for run in self._runs.values():
-            run.argtypes, run.restype = [_POINTER, _INTEGER, _INTEGER], None
-        sizes = [ctypes.sizeof(kind) for kind in (Step, StoredObservable, Element, Fused, Call)]
-        built = [int(self._library.qs_size(number)) for number in range(len(sizes))]
-        if sizes != built:
+            run.argtypes, run.restype = [_POINTER, Integer], Integer
+        kinds = (BlockWire, Pass, Sweep, StoredObservable, Element, Fused, Call)
+        if [ctypes.sizeof(kind) for kind in kinds] != [self._library.qs_size(number) for number in range(len(kinds))]:
             raise BackendError(f"the kernel {path.name} was built from other sources; install the package again")
-
-    @property
-    def has_half(self) -> bool:
-        """Whether tiles of half the width were built."""
-        return bool(self._library.qs_has_half())
+        self._widths = {dtype: int(self._library.qs_width(dtype.itemsize)) for dtype in self._runs}
 
     def width(self, dtype: torch.dtype) -> int:
-        """Rows in a tile at full width, which is one vector register."""
-        return int(self._library.qs_width(dtype.itemsize))
+        """Numbers in one vector register."""
+        return self._widths[dtype]
 
-    def lambda_tiles(self, n_qubits: int, tiles: int, threads: int) -> int:
-        """Tiles of room that the gradient needs beside the states."""
-        return int(self._library.qs_lambda_tiles(n_qubits, tiles, threads))
-
-    def run(self, call: Call, dtype: torch.dtype, backward: bool, half: bool) -> None:
-        """Run forward or backward, at full or half width; the lock of the interpreter is not held meanwhile."""
-        self._runs[dtype](ctypes.addressof(call), int(backward), int(half))
+    def run(self, call: Call, dtype: torch.dtype, backward: bool) -> Status:
+        """Run forward or backward; the lock of the interpreter is not held meanwhile."""
+        return Status(self._runs[dtype](ctypes.addressof(call), int(backward)))
 
 
 @lru_cache(maxsize=1)
@@ -102,28 +116,34 @@ def libraries() -> tuple[KernelLibrary, ...]:
     return tuple(KernelLibrary(path) for name in names for path in sorted(folder.glob(f"_{name}*.so")))
 
 
+MOST_LANE_BITS = 4
+LANES_COST = 1.15
+"""Time per line when amplitudes of a row stand beside each other, which have to be moved in the register."""
+TILE_COST = 64
+"""What every tile costs beside its lines, as a number of lines."""
+
+
 @dataclass(frozen=True)
 class Layout:
-    """A build, at full or half width, and how `rows` rows fall into its tiles."""
+    """A build, and how rows fall into its tiles: a line is `width` rows of 2^lane_bits amplitudes each."""
 
     library: KernelLibrary
-    half: bool
+    lane_bits: int
     width: int
     tiles: int
 
 
-def choose(rows: int, dtype: torch.dtype, known: Sequence[KernelLibrary]) -> Layout:
-    """The widest tiles that `rows` rows fill to three quarters at least, so that little is computed for padding.
+def choose(rows: int, dtype: torch.dtype, known: Sequence[KernelLibrary], n_qubits: int = 20) -> Layout:
+    """The fastest tiles for `rows` rows: lines are full of rows, or of amplitudes of few rows."""
+    library = known[0]
+    lanes = library.width(dtype)
+    layouts = [
+        Layout(library, bits, lanes >> bits, -(-rows // (lanes >> bits)))
+        for bits in range(min(n_qubits, MOST_LANE_BITS, lanes.bit_length() - 1) + 1)
+    ]
 
-    Wider vectors take less time per row when they are full. With none full enough, those that waste
-    least.
-    """
-    layouts = []
-    for library in known:
-        for half in (False, True) if library.has_half else (False,):
-            width = library.width(dtype) // (2 if half else 1)
-            layouts.append(Layout(library, half, width, -(-rows // width)))
-    for layout in layouts:
-        if rows >= 0.75 * layout.width * layout.tiles:
-            return layout
-    return min(layouts, key=lambda layout: layout.width * layout.tiles)
+    def cost(layout: Layout) -> float:
+        lines = (1 << n_qubits - layout.lane_bits) * (LANES_COST if layout.lane_bits else 1.0)
+        return layout.tiles * (lines + TILE_COST)
+
+    return min(layouts, key=cost)

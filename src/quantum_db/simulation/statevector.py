@@ -160,14 +160,25 @@ def _multiply(matrix: Tensor, state: Tensor, size: int, right: int) -> Tensor:
     return (matrix[:, None] @ middle).reshape(rows, -1)
 
 
-def as_rows(name: str, values: Tensor, width: int) -> Tensor:
-    """The values as (rows, width); raise CircuitError when they have another width or are not finite."""
+def shaped_rows(name: str, values: Tensor, width: int) -> Tensor:
+    """The values as (rows, width); raise CircuitError when they have another width."""
     rows = values[None] if values.ndim == 1 else values
     if rows.ndim != 2 or rows.shape[1] != width:
         raise CircuitError(f"the circuit takes {width} {name}, got values of shape {tuple(values.shape)}")
-    if not bool(torch.isfinite(rows).all()):
-        raise CircuitError(f"{name} hold NaN or infinite values; every slot needs a finite number")
     return rows
+
+
+def as_rows(name: str, values: Tensor, width: int) -> Tensor:
+    """The values as (rows, width); raise CircuitError when they have another width or are not finite."""
+    rows = shaped_rows(name, values, width)
+    if not bool(torch.isfinite(rows).all()):
+        raise not_finite(name)
+    return rows
+
+
+def not_finite(name: str) -> CircuitError:
+    """The error for NaN or infinite values."""
+    return CircuitError(f"{name} hold NaN or infinite values; every slot needs a finite number")
 
 
 def check_initial_states(states: Tensor, rows: int, amplitudes: int) -> None:

@@ -16,6 +16,17 @@ def thread_count(n_qubits: int, rows: int) -> int:
     return 1 if rows * 2**n_qubits < SMALL_WORK else torch.get_num_threads()
 
 
+INSIDE_QUBITS, ALWAYS_INSIDE_QUBITS = 12, 14
+"""From the first on the threads can share the blocks of a state; from the second on nothing is lost by it."""
+
+
+def shares_blocks(n_qubits: int, tiles: int, threads: int) -> bool:
+    """Whether threads share the blocks of one tile at a time instead of the tiles; that takes less memory."""
+    if threads == 1 or n_qubits < INSIDE_QUBITS:
+        return False
+    return n_qubits >= ALWAYS_INSIDE_QUBITS or tiles % threads != 0
+
+
 @contextmanager
 def threads_for(n_qubits: int, rows: int) -> Iterator[None]:
     """Use one torch thread in the block if `rows` states of `n_qubits` qubits are small work; restore it after.

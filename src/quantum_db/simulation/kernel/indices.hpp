@@ -1,7 +1,4 @@
-// Which stored amplitudes a gate mixes.
-//
-// CNOT, SWAP and X never touch the state: they change the affine map from logical to stored indices. A one-qubit gate
-// then acts on stored pairs (p, p ^ flip), and the parity of p & sign says which of the two is |0>.
+// Bits of indices.
 #pragma once
 
 #include <algorithm>
@@ -16,40 +13,63 @@ inline int64_t insert_zero(int64_t index, int place) {
   return ((index >> place) << (place + 1)) | low;
 }
 
-// Places of the four (or two) stored indices that a step mixes, for a running number.
-struct Pairs {
-  int place;
-  int64_t flip, sign;
-  int inverted;
-  explicit Pairs(const Step& s) : place(top_bit(s.flip1)), flip(s.flip1), sign(s.sign1), inverted(int(s.inverted1)) {}
-  inline void at(int64_t number, int64_t& zero, int64_t& one) const {
-    const int64_t p = insert_zero(number, place);
-    const int64_t q = p ^ flip;
-    const int64_t swap = -int64_t(parity(p & sign) ^ inverted);
-    zero = p ^ ((p ^ q) & swap);
-    one = q ^ ((p ^ q) & swap);
+// The indices that one pass mixes: for a running number, one member of each coset of the flips.
+struct Places {
+  static constexpr int MOST = 3, MOST_LANES = 4;
+  int lines, wires, lane_bits;
+  int pivot[MOST];                     // ascending, in bits of line numbers
+  int64_t flip[MOST + MOST_LANES], sign[MOST + MOST_LANES];
+  int64_t member[1 << MOST];           // flips of the line wires combined; wire w is bit w of the role
+  Places() = default;
+  Places(const Pass& pass, const Wire* all, int lane_bits_)
+      : lines(int(pass.lines)), wires(int(pass.lines + pass.lanes)), lane_bits(lane_bits_) {
+    int64_t reduced[MOST];
+    for (int w = 0; w < wires; ++w) flip[w] = all[pass.first + w].flip, sign[w] = all[pass.first + w].sign;
+    for (int w = 0; w < lines; ++w) {
+      reduced[w] = flip[w] >> lane_bits;
+      for (int v = 0; v < w; ++v)
+        if (reduced[w] >> pivot[v] & 1) reduced[w] ^= reduced[v];
+      pivot[w] = top_bit(reduced[w]);
+    }
+    std::sort(pivot, pivot + lines);
+    for (int role = 0; role < 1 << lines; ++role) {
+      member[role] = 0;
+      for (int w = 0; w < lines; ++w)
+        if (role >> w & 1) member[role] ^= flip[w];
+    }
+  }
+  // The index whose role is 0 on every wire. Its low bits are what lanes have to be moved by for that.
+  template <int G> inline int64_t start(int64_t number, int inverted) const {
+    for (int w = 0; w < G; ++w) number = insert_zero(number, pivot[w]);
+    int64_t index = number << lane_bits;
+    const int count = lane_bits ? wires : G;
+    for (int w = 0; w < count; ++w) index ^= flip[w] & -int64_t(parity(index & sign[w]) ^ (inverted >> w & 1));
+    return index;
   }
 };
 
-struct Quads {
-  Pairs first;
-  int low, high;
-  int64_t flip2, sign2;
-  int inverted2;
-  explicit Quads(const Step& s) : first(s), flip2(s.flip2), sign2(s.sign2), inverted2(int(s.inverted2)) {
-    // the second flip without the first pivot bit, so that four numbers never meet
-    const int64_t reduced = (s.flip2 >> first.place) & 1 ? s.flip2 ^ s.flip1 : s.flip2;
-    low = std::min(first.place, top_bit(reduced));
-    high = std::max(first.place, top_bit(reduced));
+// Where the blocks of a sweep stand.
+struct Blocks {
+  const int64_t* vectors;
+  int n_vectors, dim, low;
+  int64_t count;
+  int held[64];  // bits in which the blocks' bases are zero, ascending
+  Blocks(const Sweep& s, const int64_t* bases, int n)
+      : vectors(bases + s.basis), n_vectors(int(s.dim - s.low)), dim(int(s.dim)), low(int(s.low)),
+        count(int64_t(1) << (n - s.dim)) {
+    for (int k = 0; k < low; ++k) held[k] = k;
+    for (int k = 0; k < n_vectors; ++k) held[low + k] = top_bit(vectors[k]);
+    std::sort(held, held + dim);
   }
-  // index[2 a + b]: first wire in state a, second in state b
-  inline void at(int64_t number, int64_t index[4]) const {
-    const int64_t p = insert_zero(insert_zero(number, low), high);
-    const int64_t swap1 = parity(p & first.sign) ^ first.inverted, swap2 = parity(p & sign2) ^ inverted2;
-    const int64_t base = p ^ (first.flip & -swap1) ^ (flip2 & -swap2);
-    index[0] = base;
-    index[1] = base ^ flip2;
-    index[2] = base ^ first.flip;
-    index[3] = base ^ first.flip ^ flip2;
+  bool in_one_piece() const { return n_vectors == 0; }
+  int64_t base(int64_t number) const {
+    for (int k = 0; k < dim; ++k) number = insert_zero(number, held[k]);
+    return number;
+  }
+  // Offset from the base of the piece of 2^low amplitudes with this number.
+  int64_t piece(int64_t number) const {
+    int64_t offset = 0;
+    for (int k = 0; k < n_vectors; ++k) offset ^= vectors[k] & -(number >> k & 1);
+    return offset;
   }
 };

@@ -1,418 +1,235 @@
-// The passes over the states of one tile of W rows, forward and back.
+// The passes over a block, forward and back.
 //
-// The batch is innermost: amplitude i of W rows is one line of W real parts followed by W imaginary parts, so every
-// pass is the same arithmetic on W rows at once. Rows are independent; the last tile is padded with copies.
+// A gate is, up to a phase, diag(1/b, b) [[c, -s], [s, c]] diag(1/a, a) with |a| = |b| = 1: the diagonal matrices of all
+// wires of a pass are multiplied into one, and c is put in front of all, so that a turn takes one multiply-add per real
+// number: x0 - t x1 and x1 + t x0 with t = s / c. If c is so small that t would overflow, c is made the unit of rounding.
 #pragma once
 
-#include <algorithm>
+#include <complex>
 #include <cstring>
-#include <vector>
+#include <limits>
 
-#include "indices.hpp"
-#include "matrices.hpp"
+#include "lines.hpp"
 
-constexpr int64_t BLOCK = 256;  // terms added in working precision before they go to double
+constexpr int64_t TERMS = 128;  // terms added in working precision before they go to double
 
-template <typename T, int W>
-struct Kernel {
-  struct alignas(W * sizeof(T) > 64 ? 64 : W * sizeof(T)) Line {
-    T re[W], im[W];
-  };
-  // Sizes of a matrix: D*D entries; shared ones hold one number each, others one per row of the tile.
-  template <int D> struct Shared {
-    T re[D * D], im[D * D];
-    inline T r(int e, int) const { return re[e]; }
-    inline T i(int e, int) const { return im[e]; }
-  };
-  template <int D> struct PerRow {
-    T re[D * D][W], im[D * D][W];
-    inline T r(int e, int l) const { return re[e][l]; }
-    inline T i(int e, int l) const { return im[e][l]; }
-  };
-  template <int D> struct Outer {
-    T re[D * D][W], im[D * D][W];
-  };
-  template <int D> struct Sums {
-    double re[D * D][W], im[D * D][W];
-    Sums() { std::memset(static_cast<void*>(this), 0, sizeof(*this)); }
-    template <typename X> void add(const X& x) {
-      for (int e = 0; e < D * D; ++e)
-        for (int l = 0; l < W; ++l) re[e][l] += x.re[e][l], im[e][l] += x.im[e][l];
-    }
-  };
+using Complex = std::complex<double>;
+// Without the search for NaN and infinity of the operator; the angles are checked before.
+inline Complex product(const Complex& a, const Complex& b) {
+  return {a.real() * b.real() - a.imag() * b.imag(), a.real() * b.imag() + a.imag() * b.real()};
+}
 
-  // The rows of a tile, the matrices of the call, and where the tile's gradients of them go.
-  struct Tile {
-    const Matrices* matrices;
-    Matrices* grads;         // for matrices of single rows, which no other tile touches
-    Complex* shared_grads;   // for shared matrices, the tile's own part of the sum
-    int64_t first, rows;
-    int valid() const { return int(std::min<int64_t>(W, rows - first)); }
-    int64_t row(int lane) const { return std::min(first + lane, rows - 1); }
-  };
-
-  template <int D> static void load(Shared<D>& m, const Tile& t, int64_t gate, bool adjoint) {
-    const Complex* entry = t.matrices->at(gate, 0);
-    for (int e = 0; e < D * D; ++e) {
-      const Complex x = adjoint ? std::conj(entry[(e % D) * D + e / D]) : entry[e];
-      m.re[e] = T(x.real()), m.im[e] = T(x.imag());
-    }
+struct Factors {
+  double cosine = 1, turn = 0;
+  Complex before, after;  // on |1>; conjugated on |0>
+  Factors() = default;
+  Factors(const Quaternion& q, double least) {
+    const Complex one(q.w, q.z), mixed(q.y, -q.x);
+    const double c = std::sqrt(std::norm(one)), s = std::sqrt(std::norm(mixed));
+    const Complex p = c > least ? one / c : 1.0, m = s > least ? mixed / s : 1.0;
+    cosine = std::max(c, least);
+    turn = s / cosine;
+    after = half(product(p, m));
+    before = product(p, std::conj(after));
   }
-  template <int D> static void load(PerRow<D>& m, const Tile& t, int64_t gate, bool adjoint) {
-    for (int l = 0; l < W; ++l) {
-      const Complex* entry = t.matrices->at(gate, t.row(l));
-      for (int e = 0; e < D * D; ++e) {
-        const Complex x = adjoint ? std::conj(entry[(e % D) * D + e / D]) : entry[e];
-        m.re[e][l] = T(x.real()), m.im[e][l] = T(x.imag());
+  // A square root of a number of modulus 1.
+  static Complex half(const Complex& x) {
+    if (x.real() >= 0) {
+      const double re = std::sqrt(0.5 * (1 + x.real()));
+      return {re, 0.5 * x.imag() / re};
+    }
+    const double im = std::sqrt(0.5 * (1 - x.real()));
+    return {0.5 * x.imag() / im, im};
+  }
+};
+
+template <typename T, int V> struct Passes {
+  using L = Lines<T, V>;
+  using Vec = typename L::Vec;
+  using Line = typename L::Line;
+  using Tile = typename L::Tile;
+  static constexpr int MOST = Places::MOST, MOST_LANES = Places::MOST_LANES;
+
+  // The sums of one wire: <Z>, and real and imaginary part of lambda_0 conj(psi_1) - psi_0 conj(lambda_1).
+  struct Sums {
+    double z[V], re[V], im[V];
+  };
+
+  // A pass with the numbers of a call in it.
+  struct Prepared {
+    Places places;
+    Line first[1 << MOST], last[1 << MOST];  // diagonal matrices before and after the turns, by role
+    Vec turn[MOST], lane_turn[MOST_LANES];
+    const typename L::Lanes* from;
+    int lane_flip[MOST_LANES];
+
+    Prepared(const Pass& pass, const Wire* wires, const PerGate<Quaternion>& gates, const Tile& t, bool undo)
+        : places(pass, wires, t.lane_bits), from(t.from) {
+      const int n = places.wires;
+      bool per_row = false;
+      for (int w = 0; w < n; ++w) {
+        per_row |= gates.per_row[wires[pass.first + w].gate] != 0;
+        if (w >= places.lines) lane_flip[w - places.lines] = int(places.flip[w]);
+      }
+      const int step = per_row ? 1 : t.rows_in_tile;
+      for (int l = 0; l < V; l += step) {
+        Factors f[MOST + MOST_LANES];
+        for (int w = 0; w < n; ++w)
+          f[w] = Factors(gates.at(wires[pass.first + w].gate, t.row(l)), double(std::numeric_limits<T>::epsilon()) / 2);
+        fill(f, t.low(l), l, step, undo);
       }
     }
-  }
-
-  // H_ab = sum of lambda_a conj(psi_b) after the gate U; its gradient (d/dRe + i d/dIm) is 2 H U.
-  template <int D> static void add_gradient(const Complex* h, const Complex* u, Complex* out) {
-    for (int a = 0; a < D; ++a)
-      for (int b = 0; b < D; ++b)
-        for (int c = 0; c < D; ++c) out[a * D + b] += 2.0 * h[a * D + c] * u[c * D + b];
-  }
-  template <int D> static void store(const Sums<D>& sums, const Shared<D>&, const Tile& t, int64_t gate) {
-    Complex h[D * D] = {};
-    for (int e = 0; e < D * D; ++e)
-      for (int l = 0; l < t.valid(); ++l) h[e] += Complex(sums.re[e][l], sums.im[e][l]);
-    add_gradient<D>(h, t.matrices->at(gate, 0), t.shared_grads + t.matrices->place(gate, 0));
-  }
-  template <int D> static void store(const Sums<D>& sums, const PerRow<D>&, const Tile& t, int64_t gate) {
-    for (int l = 0; l < t.valid(); ++l) {
-      Complex h[D * D];
-      for (int e = 0; e < D * D; ++e) h[e] = Complex(sums.re[e][l], sums.im[e][l]);
-      add_gradient<D>(h, t.matrices->at(gate, t.row(l)), t.grads->at(gate, t.row(l)));
-    }
-  }
-
-  template <typename M> static inline void rotate(const M& m, Line& a, Line& b) {
-    for (int l = 0; l < W; ++l) {
-      const T ar = a.re[l], ai = a.im[l], br = b.re[l], bi = b.im[l];
-      a.re[l] = m.r(0, l) * ar - m.i(0, l) * ai + m.r(1, l) * br - m.i(1, l) * bi;
-      a.im[l] = m.r(0, l) * ai + m.i(0, l) * ar + m.r(1, l) * bi + m.i(1, l) * br;
-      b.re[l] = m.r(2, l) * ar - m.i(2, l) * ai + m.r(3, l) * br - m.i(3, l) * bi;
-      b.im[l] = m.r(2, l) * ai + m.i(2, l) * ar + m.r(3, l) * bi + m.i(3, l) * br;
-    }
-  }
-  template <typename M> static inline void mix(const M& m, Line* x[4]) {
-    Line y[4];
-    for (int a = 0; a < 4; ++a)
-      for (int l = 0; l < W; ++l) {
-        T re = 0, im = 0;
-        for (int b = 0; b < 4; ++b) {
-          re += m.r(4 * a + b, l) * x[b]->re[l] - m.i(4 * a + b, l) * x[b]->im[l];
-          im += m.r(4 * a + b, l) * x[b]->im[l] + m.i(4 * a + b, l) * x[b]->re[l];
-        }
-        y[a].re[l] = re;
-        y[a].im[l] = im;
-      }
-    for (int a = 0; a < 4; ++a) *x[a] = y[a];
-  }
-  template <int D> static inline void outer(Outer<D>& h, int e, const Line& x, const Line& y) {
-    for (int l = 0; l < W; ++l) {
-      h.re[e][l] += x.re[l] * y.re[l] + x.im[l] * y.im[l];
-      h.im[e][l] += x.im[l] * y.re[l] - x.re[l] * y.im[l];
-    }
-  }
-
-  // Runs body(number) over 0..count-1, on several threads if asked.
-  template <typename Body> static void each(int64_t count, int threads, const Body& body) {
-    if (threads > 1) {
-#pragma omp parallel for schedule(static) num_threads(threads)
-      for (int64_t i = 0; i < count; ++i) body(i);
-    } else {
-      for (int64_t i = 0; i < count; ++i) body(i);
-    }
-  }
-  // Runs body(number, outer products...) and adds the outer products up.
-  template <typename S, typename O, typename Body>
-  static void each_summed(int64_t count, int threads, S& sums, const Body& body) {
-    const int64_t blocks = (count + BLOCK - 1) / BLOCK;
-    auto work = [&](int64_t k, S& mine) {
-      O h;
-      std::memset(static_cast<void*>(&h), 0, sizeof(h));
-      const int64_t end = std::min(count, (k + 1) * BLOCK);
-      for (int64_t i = k * BLOCK; i < end; ++i) body(i, h);
-      mine.add(h);
-    };
-    if (threads > 1) {
-      // one sum per block range, added in a fixed order: the same numbers at every run
-      std::vector<S> parts(threads);
-#pragma omp parallel for schedule(static, 1) num_threads(threads)
-      for (int part = 0; part < threads; ++part)
-        for (int64_t k = blocks * part / threads; k < blocks * (part + 1) / threads; ++k) work(k, parts[part]);
-      for (const S& part : parts) sums.add(part);
-    } else {
-      for (int64_t k = 0; k < blocks; ++k) work(k, sums);
-    }
-  }
-
-  template <typename M> static void forward_one(Line* psi, int n, const Step& s, const Tile& t, int threads) {
-    M m;
-    load(m, t, s.gate1, false);
-    const Pairs pairs(s);
-    each(int64_t(1) << (n - 1), threads, [&](int64_t i) {
-      int64_t zero, one;
-      pairs.at(i, zero, one);
-      rotate(m, psi[zero], psi[one]);
-    });
-  }
-  template <typename M> static void forward_pair(Line* psi, int n, const Step& s, const Tile& t, int threads) {
-    M m1, m2;
-    load(m1, t, s.gate1, false);
-    load(m2, t, s.gate2, false);
-    const Quads quads(s);
-    each(int64_t(1) << (n - 2), threads, [&](int64_t i) {
-      int64_t at[4];
-      quads.at(i, at);
-      Line &a = psi[at[0]], &b = psi[at[1]], &c = psi[at[2]], &d = psi[at[3]];
-      rotate(m2, a, b);
-      rotate(m2, c, d);
-      rotate(m1, a, c);
-      rotate(m1, b, d);
-    });
-  }
-  template <typename M> static void forward_two(Line* psi, int n, const Step& s, const Tile& t, int threads) {
-    M m;
-    load(m, t, s.gate1, false);
-    const Quads quads(s);
-    each(int64_t(1) << (n - 2), threads, [&](int64_t i) {
-      int64_t at[4];
-      quads.at(i, at);
-      Line* x[4] = {&psi[at[0]], &psi[at[1]], &psi[at[2]], &psi[at[3]]};
-      mix(m, x);
-    });
-  }
-
-  template <typename M> static void backward_one(Line* psi, Line* lam, int n, const Step& s, const Tile& t, int threads) {
-    M undo;
-    load(undo, t, s.gate1, true);
-    const Pairs pairs(s);
-    Sums<2> sums;
-    each_summed<Sums<2>, Outer<2>>(int64_t(1) << (n - 1), threads, sums, [&](int64_t i, Outer<2>& h) {
-      int64_t z, o;
-      pairs.at(i, z, o);
-      outer(h, 0, lam[z], psi[z]);
-      outer(h, 1, lam[z], psi[o]);
-      outer(h, 2, lam[o], psi[z]);
-      outer(h, 3, lam[o], psi[o]);
-      rotate(undo, psi[z], psi[o]);
-      rotate(undo, lam[z], lam[o]);
-    });
-    store(sums, undo, t, s.gate1);
-  }
-  struct BothOuter {
-    Outer<2> first, second;
-  };
-  struct BothSums {
-    Sums<2> first, second;
-    template <typename X> void add(const X& x) { first.add(x.first), second.add(x.second); }
-  };
-  template <typename M> static void backward_pair(Line* psi, Line* lam, int n, const Step& s, const Tile& t, int threads) {
-    M u1, u2;
-    load(u1, t, s.gate1, true);
-    load(u2, t, s.gate2, true);
-    const Quads quads(s);
-    BothSums sums;
-    each_summed<BothSums, BothOuter>(int64_t(1) << (n - 2), threads, sums, [&](int64_t i, BothOuter& h) {
-      int64_t at[4];
-      quads.at(i, at);
-      Line &a = psi[at[0]], &b = psi[at[1]], &c = psi[at[2]], &d = psi[at[3]];
-      Line &A = lam[at[0]], &B = lam[at[1]], &C = lam[at[2]], &D = lam[at[3]];
-      outer(h.first, 0, A, a), outer(h.first, 0, B, b);
-      outer(h.first, 1, A, c), outer(h.first, 1, B, d);
-      outer(h.first, 2, C, a), outer(h.first, 2, D, b);
-      outer(h.first, 3, C, c), outer(h.first, 3, D, d);
-      outer(h.second, 0, A, a), outer(h.second, 0, C, c);
-      outer(h.second, 1, A, b), outer(h.second, 1, C, d);
-      outer(h.second, 2, B, a), outer(h.second, 2, D, c);
-      outer(h.second, 3, B, b), outer(h.second, 3, D, d);
-      rotate(u2, a, b), rotate(u2, c, d), rotate(u1, a, c), rotate(u1, b, d);
-      rotate(u2, A, B), rotate(u2, C, D), rotate(u1, A, C), rotate(u1, B, D);
-    });
-    store(sums.first, u1, t, s.gate1);
-    store(sums.second, u2, t, s.gate2);
-  }
-  template <typename M> static void backward_two(Line* psi, Line* lam, int n, const Step& s, const Tile& t, int threads) {
-    M undo;
-    load(undo, t, s.gate1, true);
-    const Quads quads(s);
-    Sums<4> sums;
-    each_summed<Sums<4>, Outer<4>>(int64_t(1) << (n - 2), threads, sums, [&](int64_t i, Outer<4>& h) {
-      int64_t at[4];
-      quads.at(i, at);
-      Line* x[4] = {&psi[at[0]], &psi[at[1]], &psi[at[2]], &psi[at[3]]};
-      Line* y[4] = {&lam[at[0]], &lam[at[1]], &lam[at[2]], &lam[at[3]]};
-      for (int a = 0; a < 4; ++a)
-        for (int b = 0; b < 4; ++b) outer(h, 4 * a + b, *y[a], *x[b]);
-      mix(undo, x);
-      mix(undo, y);
-    });
-    store(sums, undo, t, s.gate1);
-  }
-
-  // The product state of one column (two amplitudes) per wire, wire 0 most significant.
-  static void product(Line* psi, int n, const Tile& t) {
-    for (int l = 0; l < W; ++l) psi[0].re[l] = 1, psi[0].im[l] = 0;
-    for (int wire = 0; wire < n; ++wire) {
-      Line v[2];
-      load_columns(v, wire, t);
-      for (int64_t p = (int64_t(1) << wire) - 1; p >= 0; --p) {
-        const Line x = psi[p];
-        for (int s = 1; s >= 0; --s) psi[2 * p + s] = times(x, v[s]);
-      }
-    }
-  }
-  static void load_columns(Line v[2], int wire, const Tile& t) {
-    for (int l = 0; l < W; ++l) {
-      const Complex* entry = t.matrices->at(wire, t.row(l));
-      for (int s = 0; s < 2; ++s) v[s].re[l] = T(entry[2 * s].real()), v[s].im[l] = T(entry[2 * s].imag());
-    }
-  }
-  static inline Line times(const Line& x, const Line& y) {
-    Line z;
-    for (int l = 0; l < W; ++l) {
-      z.re[l] = x.re[l] * y.re[l] - x.im[l] * y.im[l];
-      z.im[l] = x.re[l] * y.im[l] + x.im[l] * y.re[l];
-    }
-    return z;
-  }
-  // The gradient of the columns. psi is used as room for the products of the first k wires, at place 2^k.
-  static void product_backward(Line* psi, Line* lam, int n, const Tile& t) {
-    std::vector<Line> v(2 * n);
-    for (int wire = 0; wire < n; ++wire) load_columns(&v[2 * wire], wire, t);
-    Line* part = psi;  // part[2^k + p] for k = 0..n-1 fills the buffer exactly, but for place 0
-    for (int l = 0; l < W; ++l) part[1].re[l] = 1, part[1].im[l] = 0;
-    for (int wire = 0; wire + 1 < n; ++wire)
-      for (int64_t p = 0; p < int64_t(1) << wire; ++p)
-        for (int s = 0; s < 2; ++s)
-          part[(int64_t(2) << wire) + 2 * p + s] = times(part[(int64_t(1) << wire) + p], v[2 * wire + s]);
-    for (int wire = n - 1; wire >= 0; --wire) {
-      double re[2][W] = {}, im[2][W] = {};
-      for (int64_t p = 0; p < int64_t(1) << wire; ++p) {
-        const Line x = part[(int64_t(1) << wire) + p], y0 = lam[2 * p], y1 = lam[2 * p + 1];
-        Line z;
-        for (int l = 0; l < W; ++l) {
-          re[0][l] += y0.re[l] * x.re[l] + y0.im[l] * x.im[l];
-          im[0][l] += y0.im[l] * x.re[l] - y0.re[l] * x.im[l];
-          re[1][l] += y1.re[l] * x.re[l] + y1.im[l] * x.im[l];
-          im[1][l] += y1.im[l] * x.re[l] - y1.re[l] * x.im[l];
-          const Line &a = v[2 * wire], &b = v[2 * wire + 1];
-          z.re[l] = y0.re[l] * a.re[l] + y0.im[l] * a.im[l] + y1.re[l] * b.re[l] + y1.im[l] * b.im[l];
-          z.im[l] = y0.im[l] * a.re[l] - y0.re[l] * a.im[l] + y1.im[l] * b.re[l] - y1.re[l] * b.im[l];
-        }
-        lam[p] = z;
-      }
-      for (int l = 0; l < t.valid(); ++l) {
-        const int64_t place = t.matrices->place(wire, t.row(l));
-        Complex* out = place < t.matrices->shared ? t.shared_grads + place : &t.grads->entries[place];
-        for (int s = 0; s < 2; ++s) out[2 * s] += 2.0 * Complex(re[s][l], im[s][l]);
-      }
-    }
-  }
-
-  static void expectations(const Line* psi, int n, const Observable* obs, int64_t n_obs, double* values,
-                           const Tile& t, int threads) {
-    const int64_t size = int64_t(1) << n, blocks = (size + BLOCK - 1) / BLOCK;
-    const int parts = std::max(1, threads);
-    std::vector<double> sums(size_t(parts) * n_obs * W, 0.0);
-    auto work = [&](int part) {
-      std::vector<T> block(n_obs * W);
-      double* mine = &sums[size_t(part) * n_obs * W];
-      for (int64_t k = blocks * part / parts; k < blocks * (part + 1) / parts; ++k) {
-        std::fill(block.begin(), block.end(), T(0));
-        for (int64_t p = k * BLOCK; p < std::min(size, (k + 1) * BLOCK); ++p) {
-          T weight[W];
-          for (int l = 0; l < W; ++l) weight[l] = psi[p].re[l] * psi[p].re[l] + psi[p].im[l] * psi[p].im[l];
-          for (int64_t o = 0; o < n_obs; ++o) {
-            T* out = &block[o * W];
-            const T turn = parity(p & obs[o].sign) ^ int(obs[o].phase >> 1) ? T(-1) : T(1);
-            if (obs[o].flip == 0) {
-              for (int l = 0; l < W; ++l) out[l] += turn * weight[l];
-              continue;
-            }
-            const Line &x = psi[p], &y = psi[p ^ obs[o].flip];
-            // Re(conj(x) i^phase y)
-            const bool cross = obs[o].phase & 1;
-            for (int l = 0; l < W; ++l)
-              out[l] += cross ? -turn * (x.re[l] * y.im[l] - x.im[l] * y.re[l])
-                              : turn * (x.re[l] * y.re[l] + x.im[l] * y.im[l]);
-          }
-        }
-        for (int64_t j = 0; j < n_obs * W; ++j) mine[j] += block[j];
-      }
-    };
-    if (threads > 1) {
-#pragma omp parallel for schedule(static, 1) num_threads(threads)
-      for (int part = 0; part < parts; ++part) work(part);
-    } else {
-      work(0);
-    }
-    for (int part = 0; part < parts; ++part)
-      for (int64_t o = 0; o < n_obs; ++o)
-        for (int l = 0; l < t.valid(); ++l)
-          values[(t.first + l) * n_obs + o] += obs[o].coefficient * sums[(size_t(part) * n_obs + o) * W + l];
-  }
-
-  // lambda = sum over observables of cotangent * P psi
-  static void seed(const Line* psi, Line* lam, int n, const Observable* obs, int64_t n_obs, const double* cotangent,
-                   const Tile& t, int threads) {
-    std::vector<T> weight(n_obs * W);
-    for (int64_t o = 0; o < n_obs; ++o)
-      for (int l = 0; l < W; ++l)
-        weight[o * W + l] =
-            l < t.valid() ? T(cotangent[(t.first + l) * n_obs + o] * obs[o].coefficient) : T(0);
-    each(int64_t(1) << n, threads, [&](int64_t p) {
-      T diagonal[W] = {};
-      Line sum;
-      for (int l = 0; l < W; ++l) sum.re[l] = sum.im[l] = 0;
-      for (int64_t o = 0; o < n_obs; ++o) {
-        const T* c = &weight[o * W];
-        const T turn = parity(p & obs[o].sign) ^ int(obs[o].phase >> 1) ? T(-1) : T(1);
-        if (obs[o].flip == 0) {
-          for (int l = 0; l < W; ++l) diagonal[l] += turn * c[l];
+    void fill(const Factors* f, int low, int lane, int step, bool undo) {
+      const int n = places.wires, g = places.lines;
+      Complex in[1 << MOST], out[1 << MOST];
+      in[0] = out[0] = 1.0;
+      for (int w = n - 1; w >= 0; --w) {
+        const bool swapped = parity(low & places.sign[w]) != 0;
+        const Complex a = undo ? std::conj(f[w].after) : f[w].before;
+        const Complex b = f[w].cosine * (undo ? std::conj(f[w].before) : f[w].after);
+        const T t = T(undo != swapped ? -f[w].turn : f[w].turn);
+        const Complex a0 = swapped ? a : std::conj(a), b0 = swapped ? b : std::conj(b);
+        if (w >= g) {
+          for (int l = lane; l < lane + step; ++l) lane_turn[w - g][l] = -t;
+          in[0] = product(in[0], a0), out[0] = product(out[0], b0);
           continue;
         }
-        const Line& y = psi[p ^ obs[o].flip];
-        if (obs[o].phase & 1) {
-          for (int l = 0; l < W; ++l) sum.re[l] -= turn * c[l] * y.im[l], sum.im[l] += turn * c[l] * y.re[l];
-        } else {
-          for (int l = 0; l < W; ++l) sum.re[l] += turn * c[l] * y.re[l], sum.im[l] += turn * c[l] * y.im[l];
+        for (int l = lane; l < lane + step; ++l) turn[w][l] = t;
+        // wires come in from the highest down, so that role bit w doubles what is there
+        for (int r = (1 << g) - (1 << (w + 1)); r >= 0; r -= 1 << (w + 1)) {
+          in[r | 1 << w] = product(in[r], std::conj(a0)), in[r] = product(in[r], a0);
+          out[r | 1 << w] = product(out[r], std::conj(b0)), out[r] = product(out[r], b0);
         }
       }
-      for (int l = 0; l < W; ++l) {
-        lam[p].re[l] = sum.re[l] + diagonal[l] * psi[p].re[l];
-        lam[p].im[l] = sum.im[l] + diagonal[l] * psi[p].im[l];
+      for (int r = 0; r < 1 << g; ++r)
+        for (int l = lane; l < lane + step; ++l) {
+          first[r].re[l] = T(in[r].real()), first[r].im[l] = T(in[r].imag());
+          last[r].re[l] = T(out[r].real()), last[r].im[l] = T(out[r].imag());
+        }
+    }
+    int inverted(const Pass& pass, const Wire* wires, int64_t base) const {
+      int bits = 0;
+      for (int w = 0; w < places.wires; ++w) {
+        const Wire& wire = wires[pass.first + w];
+        bits |= (parity(base & wire.outer) ^ int(wire.inverted)) << w;
       }
-    });
+      return bits;
+    }
+  };
+
+  template <int G, bool LANES> static inline Line load(const Prepared& p, const Line* block, int64_t index, int role) {
+    const int64_t at = index ^ p.places.member[role];
+    if (!LANES) return block[at];
+    return L::moved(block[at >> p.places.lane_bits], p.from[at & ((1 << p.places.lane_bits) - 1)]);
+  }
+  template <int G, bool LANES>
+  static inline void store(const Prepared& p, Line* block, int64_t index, int role, const Line& x) {
+    const int64_t at = index ^ p.places.member[role];
+    if (!LANES) block[at] = x;
+    else block[at >> p.places.lane_bits] = L::moved(x, p.from[at & ((1 << p.places.lane_bits) - 1)]);
+  }
+  template <int G, bool LANES> static inline void turn(const Prepared& p, Line (&x)[1 << G]) {
+    for (int r = 0; r < 1 << G; ++r) x[r] = L::times(x[r], p.first[r]);
+    for (int w = 0; w < G; ++w) {
+      const Vec t = p.turn[w];
+      for (int r = 0; r < 1 << G; ++r) {
+        if (r >> w & 1) continue;
+        Line &a = x[r], &b = x[r | 1 << w];
+        const Line old = a;
+        a.re -= t * b.re, a.im -= t * b.im;
+        b.re += t * old.re, b.im += t * old.im;
+      }
+    }
+    if (LANES)
+      for (int w = G; w < p.places.wires; ++w)
+        for (int r = 0; r < 1 << G; ++r) {
+          const Line other = L::moved(x[r], p.from[p.lane_flip[w - G]]);
+          x[r].re += p.lane_turn[w - G] * other.re, x[r].im += p.lane_turn[w - G] * other.im;
+        }
+    for (int r = 0; r < 1 << G; ++r) x[r] = L::times(x[r], p.last[r]);
   }
 
-  static void read(Line* psi, int64_t size, const T* states, const Tile& t) {
-    for (int64_t p = 0; p < size; ++p)
-      for (int l = 0; l < W; ++l) {
-        const T* entry = states + 2 * (t.row(l) * size + p);
-        psi[p].re[l] = entry[0], psi[p].im[l] = entry[1];
-      }
-  }
-  static void write(const Line* lam, int64_t size, T* states, const Tile& t, T factor) {
-    for (int64_t p = 0; p < size; ++p)
-      for (int l = 0; l < t.valid(); ++l) {
-        T* entry = states + 2 * ((t.first + l) * size + p);
-        entry[0] = factor * lam[p].re[l], entry[1] = factor * lam[p].im[l];
-      }
+  template <int G, bool LANES> static void forward(const Prepared& p, Line* psi, int64_t lines, int inverted) {
+    for (int64_t i = 0; i < lines >> G; ++i) {
+      const int64_t index = p.places.template start<G>(i, inverted);
+      Line x[1 << G];
+      for (int r = 0; r < 1 << G; ++r) x[r] = load<G, LANES>(p, psi, index, r);
+      turn<G, LANES>(p, x);
+      for (int r = 0; r < 1 << G; ++r) store<G, LANES>(p, psi, index, r, x[r]);
+    }
   }
 
-  static void forward_step(Line* psi, int n, const Step& s, const Tile& t, int threads) {
-    if (s.kind == ONE) return s.per_row ? forward_one<PerRow<2>>(psi, n, s, t, threads) : forward_one<Shared<2>>(psi, n, s, t, threads);
-    if (s.kind == PAIR) return s.per_row ? forward_pair<PerRow<2>>(psi, n, s, t, threads) : forward_pair<Shared<2>>(psi, n, s, t, threads);
-    return s.per_row ? forward_two<PerRow<4>>(psi, n, s, t, threads) : forward_two<Shared<4>>(psi, n, s, t, threads);
+  template <int G> struct Terms {
+    Vec z[1 << G], re[G + 1], im[G + 1];
+    Line lane[MOST_LANES];
+  };
+  template <int G, bool LANES>
+  static inline void measure(const Prepared& p, Terms<G>& sum, const Line (&x)[1 << G], const Line (&y)[1 << G]) {
+    for (int r = 0; r < 1 << G; ++r) sum.z[r] += y[r].im * x[r].re - y[r].re * x[r].im;
+    for (int w = 0; w < G; ++w)
+      for (int r = 0; r < 1 << G; ++r) {
+        if (r >> w & 1) continue;
+        const int s = r | 1 << w;
+        sum.re[w] += y[r].re * x[s].re + y[r].im * x[s].im - y[s].re * x[r].re - y[s].im * x[r].im;
+        sum.im[w] += y[r].im * x[s].re - y[r].re * x[s].im + y[s].im * x[r].re - y[s].re * x[r].im;
+      }
+    if (LANES)
+      for (int w = G; w < p.places.wires; ++w)
+        for (int r = 0; r < 1 << G; ++r)
+          L::add(sum.lane[w - G], L::times_conj(y[r], L::moved(x[r], p.from[p.lane_flip[w - G]])));
   }
-  static void backward_step(Line* psi, Line* lam, int n, const Step& s, const Tile& t, int threads) {
-    if (s.kind == ONE) return s.per_row ? backward_one<PerRow<2>>(psi, lam, n, s, t, threads) : backward_one<Shared<2>>(psi, lam, n, s, t, threads);
-    if (s.kind == PAIR) return s.per_row ? backward_pair<PerRow<2>>(psi, lam, n, s, t, threads) : backward_pair<Shared<2>>(psi, lam, n, s, t, threads);
-    return s.per_row ? backward_two<PerRow<4>>(psi, lam, n, s, t, threads) : backward_two<Shared<4>>(psi, lam, n, s, t, threads);
+  template <int G> static void add_up(const Prepared& p, const Terms<G>& sum, Sums* sums) {
+    for (int w = 0; w < p.places.wires; ++w)
+      for (int l = 0; l < V; ++l) {
+        double z = 0;
+        for (int r = 0; r < 1 << G; ++r) z += w < G && (r >> w & 1) ? -double(sum.z[r][l]) : double(sum.z[r][l]);
+        sums[w].z[l] += z;
+        sums[w].re[l] += double(w < G ? sum.re[w][l] : sum.lane[w - G].re[l]);
+        sums[w].im[l] += double(w < G ? sum.im[w][l] : sum.lane[w - G].im[l]);
+      }
+  }
+  template <int G, bool LANES>
+  static void backward(const Prepared& p, Line* psi, Line* lam, int64_t lines, int inverted, Sums* sums) {
+    const int64_t count = lines >> G;
+    for (int64_t begin = 0; begin < count; begin += TERMS) {
+      Terms<G> sum;
+      std::memset(static_cast<void*>(&sum), 0, sizeof(sum));
+      for (int64_t i = begin; i < std::min(count, begin + TERMS); ++i) {
+        const int64_t index = p.places.template start<G>(i, inverted);
+        Line x[1 << G], y[1 << G];
+        for (int r = 0; r < 1 << G; ++r) {
+          x[r] = load<G, LANES>(p, psi, index, r);
+          y[r] = load<G, LANES>(p, lam, index, r);
+        }
+        measure<G, LANES>(p, sum, x, y);
+        turn<G, LANES>(p, x);
+        for (int r = 0; r < 1 << G; ++r) store<G, LANES>(p, psi, index, r, x[r]);
+        turn<G, LANES>(p, y);
+        for (int r = 0; r < 1 << G; ++r) store<G, LANES>(p, lam, index, r, y[r]);
+      }
+      add_up<G>(p, sum, sums);
+    }
+  }
+
+  template <bool LANES> static void run_forward(const Prepared& p, Line* psi, int64_t lines, int inverted) {
+    if (p.places.lines == 3) forward<3, LANES>(p, psi, lines, inverted);
+    else if (p.places.lines == 2) forward<2, LANES>(p, psi, lines, inverted);
+    else if (p.places.lines == 1) forward<1, LANES>(p, psi, lines, inverted);
+    else if (LANES) forward<0, LANES>(p, psi, lines, inverted);
+  }
+  template <bool LANES>
+  static void run_backward(const Prepared& p, Line* psi, Line* lam, int64_t lines, int inverted, Sums* sums) {
+    if (p.places.lines == 3) backward<3, LANES>(p, psi, lam, lines, inverted, sums);
+    else if (p.places.lines == 2) backward<2, LANES>(p, psi, lam, lines, inverted, sums);
+    else if (p.places.lines == 1) backward<1, LANES>(p, psi, lam, lines, inverted, sums);
+    else if (LANES) backward<0, LANES>(p, psi, lam, lines, inverted, sums);
+  }
+
+  // The three numbers of a gate from its sums, for one lane.
+  static Vector3 numbers(const Sums& s, const Wire& wire, const Tile& t, int lane) {
+    const double sign = parity(t.low(lane) & wire.sign) ? -1 : 1;
+    Vector3 v;
+    v.at[0] = -s.im[lane], v.at[1] = -sign * s.re[lane], v.at[2] = -sign * s.z[lane];
+    return v;
   }
 };
