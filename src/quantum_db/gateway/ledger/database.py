@@ -8,11 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, CursorResult, Engine, Executable, Row, select
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from quantum_db.gateway.ledger.columns import now_ms
-from quantum_db.gateway.ledger.engine import Fault, classify, make_engine, parse_url, translate
+from quantum_db.gateway.ledger.engine import FAULTS, Fault, classify, make_engine, parse_url, translate
 from quantum_db.gateway.ledger.errors import CommitUnknownError, LedgerUnavailableError
 from quantum_db.gateway.ledger.group_commit import GroupCommit
 from quantum_db.gateway.ledger.migrating import migrate
@@ -120,7 +118,7 @@ class Database:
                 outcome = within(connection)
                 try:
                     connection.commit()
-                except DBAPIError as error:
+                except FAULTS as error:
                     repeated = repeated or classify(error) is Fault.DISCONNECTED
                     raise
                 return outcome
@@ -159,7 +157,7 @@ class Database:
         while True:
             try:
                 return once()
-            except (DBAPIError, PoolTimeoutError) as error:
+            except FAULTS as error:
                 if classify(error) is Fault.FINAL or time.monotonic() + wait > deadline:
                     instead = translate(error, self._where)
                     if instead is None:

@@ -26,6 +26,12 @@ _ROLLED_BACK = ("40001", "40P01")  # serialization failure, deadlock: the server
 _AWAY = ("08", "57P0", "53300")  # connection lost or refused, server stopping or starting, too many connections
 
 
+FAULTS = (DBAPIError, PoolTimeoutError, OSError)
+"""What a database raises; pg8000 lets the bare OSError of a broken socket through."""
+
+Raised = DBAPIError | PoolTimeoutError | OSError
+
+
 class Fault(Enum):
     """What an error of the database says about trying again."""
 
@@ -100,10 +106,12 @@ def _begin(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
 
 
-def classify(error: DBAPIError | PoolTimeoutError) -> Fault:
+def classify(error: Raised) -> Fault:
     """Say whether the work that met this error can be tried again."""
     if isinstance(error, PoolTimeoutError):
         return Fault.LATER
+    if isinstance(error, OSError):
+        return Fault.DISCONNECTED
     if isinstance(error.orig, sqlite3.Error):
         return Fault.LATER if _sqlite_code(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED) else Fault.FINAL
     code = _sqlstate(error)
@@ -114,15 +122,15 @@ def classify(error: DBAPIError | PoolTimeoutError) -> Fault:
     return Fault.FINAL
 
 
-def translate(error: DBAPIError | PoolTimeoutError, where: str) -> QStoreError | None:
+def translate(error: Raised, where: str) -> QStoreError | None:
     """The error to raise instead, without statements and values; None for a fault of the program itself."""
     if isinstance(error, IntegrityError):
         return None
     if isinstance(error, PoolTimeoutError):
         return LedgerUnavailableError(f"no connection to the ledger {where} became free; try again")
-    if isinstance(error.orig, sqlite3.Error):
+    if isinstance(error, DBAPIError) and isinstance(error.orig, sqlite3.Error):
         return _translate_sqlite(error, where)
-    if classify(error) is Fault.FINAL:
+    if isinstance(error, DBAPIError) and classify(error) is Fault.FINAL:
         code = _sqlstate(error)
         if code.startswith("53"):
             return LedgerUnavailableError(f"the database of the ledger {where} is out of space or memory ({code})")

@@ -87,7 +87,7 @@ class GroupCommit:
                     errors[request] = error
                 else:
                     savepoint.commit()
-            connection.commit()
+            _commit(connection)
         for request in group:
             request.error, request.done = errors.get(request), True
 
@@ -95,10 +95,18 @@ class GroupCommit:
         try:
             with self._connect() as connection:
                 request.run(connection)
-                connection.commit()
+                _commit(connection)
         except Exception as error:  # noqa: BLE001 - it is raised in the thread that it belongs to
             request.error = error
         request.done = True
 
     def _connect(self) -> Connection:
         return self._engine.connect().execution_options(**{WRITE: True})
+
+
+def _commit(connection: Connection) -> None:
+    try:
+        connection.commit()
+    except DBAPIError:
+        connection.invalidate()  # SQLite may have left the transaction open, which the pool does not expect
+        raise
