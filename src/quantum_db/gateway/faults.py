@@ -150,7 +150,8 @@ def read_fault_plan(path: Path) -> FaultPlan:
 
 def fault_plan(content: Any, source: str = "the plan") -> FaultPlan:
     """The plan that a JSON object describes; ConfigurationError says what does not fit."""
-    if not isinstance(content, dict) or content.keys() - {"seed", "rules"} or not isinstance(content["rules"], list):
+    fits = isinstance(content, dict) and not content.keys() - {"seed", "rules"}
+    if not fits or not isinstance(content.get("rules"), list):
         raise ConfigurationError(f'{source} is no fault plan; write {{"seed": 0, "rules": [{{"kind": "..."}}]}}')
     rules = tuple(_rule(entry, f"rule {i} of {source}") for i, entry in enumerate(content["rules"], start=1))
     return FaultPlan(rules, check_seed(content.get("seed", 0)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import signal
 import socket
@@ -15,7 +16,7 @@ from typing import Any
 from quantum_db.errors import ConfigurationError
 from quantum_db.gateway.faults import read_fault_plan
 from quantum_db.gateway.generated_key import GENERATED_TENANT, generated_key
-from quantum_db.gateway.targets import SIMULATOR, TargetTable, target_table
+from quantum_db.gateway.targets import SIMULATOR, SIMULATOR_QUBITS, TargetTable, target_table
 from quantum_db.gateway.tenants import Tenants, tenants_from_file, tenants_from_text
 from quantum_db.gateway.worker import Worker, WorkerOptions
 from quantum_db.pricing import PriceTable, load_price_table
@@ -28,6 +29,7 @@ _LOG = logging.getLogger(__name__)
 _SECONDS_TO_FINISH = 20
 _SECONDS_FOR_WORKERS = 15
 _BACKLOG = 2048
+_GARBAGE_THRESHOLDS = (100_000, 20, 100)
 _LONGEST_HOLD_S = 29.0  # qiskit-ionq gives up on a request after 30 s
 
 
@@ -100,6 +102,7 @@ def run_gateway(options: GatewayProcessOptions, say: Callable[[str], None]) -> i
         workers = stack.enter_context(_running_workers(options, service, targets, server))
         service.wake_workers = workers.notify
         server.handle_exit = _stopper(server, service)
+        _collect_garbage_rarely()
         for line in _welcome(options, key_file, tenants, targets):
             say(line)
         server.run(sockets=[listener])
@@ -189,9 +192,23 @@ class Workers:
 
 
 def _targets(options: GatewayProcessOptions) -> TargetTable:
-    from quantum_db.gateway.simulation import largest_qubits
+    return target_table(options.simulate_qpus, bool(_upstream(options)), _largest_qubits(options))
 
-    return target_table(options.simulate_qpus, bool(_upstream(options)), largest_qubits())
+
+def _largest_qubits(options: GatewayProcessOptions) -> int:
+    """What a circuit may use: what fits into the memory here, or where workers run elsewhere, what IonQ allows."""
+    if options.workers == 0:
+        return SIMULATOR_QUBITS
+    from quantum_db.gateway.simulation import largest_qubits  # loads torch, which a gateway without workers never needs
+
+    return largest_qubits()
+
+
+def _collect_garbage_rarely() -> None:
+    """A body with 500 circuits makes 100,000 objects without a cycle; looking for cycles would double its time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*_GARBAGE_THRESHOLDS)
 
 
 def _upstream(options: GatewayProcessOptions) -> str:

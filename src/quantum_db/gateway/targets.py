@@ -12,7 +12,8 @@ from typing import Literal
 from quantum_db.errors import ConfigurationError
 
 SIMULATOR = "simulator"
-_CLOUD_SIMULATOR_QUBITS = 29
+SIMULATOR_QUBITS = 29
+"""The width of IonQ's simulator."""
 
 
 @dataclass(frozen=True)
@@ -24,13 +25,13 @@ class Machine:
     native_gates: tuple[str, ...]
     noise: str | None = None
     retired: bool = False
-    noise_qubits: int = _CLOUD_SIMULATOR_QUBITS
+    noise_qubits: int = SIMULATOR_QUBITS
 
 
 MACHINES: dict[str, Machine] = {
     machine.name: machine
     for machine in (
-        Machine(SIMULATOR, _CLOUD_SIMULATOR_QUBITS, ("gpi", "gpi2", "ms", "zz"), "ideal"),
+        Machine(SIMULATOR, SIMULATOR_QUBITS, ("gpi", "gpi2", "ms", "zz"), "ideal"),
         Machine("qpu.forte-1", 36, ("gpi", "gpi2", "zz"), "forte-1"),
         Machine("qpu.forte-enterprise-1", 36, ("gpi", "gpi2", "zz")),
         Machine("qpu.aria-1", 25, ("gpi", "gpi2", "ms"), "aria-1", retired=True, noise_qubits=25),
@@ -95,7 +96,7 @@ def target_table(simulate_qpus: bool, upstream: bool, largest_qubits: int) -> Ta
             "--simulate-qpus and --upstream-url exclude each other: jobs for a machine are either played here or sent "
             "to IonQ; start two gateways for both"
         )
-    rows = {SIMULATOR: Target(SIMULATOR, "simulated", _CLOUD_SIMULATOR_QUBITS, largest_qubits, "ideal")}
+    rows = {SIMULATOR: Target(SIMULATOR, "simulated", SIMULATOR_QUBITS, largest_qubits, "ideal")}
     for machine in MACHINES.values():
         if machine.name == SIMULATOR:
             continue

@@ -15,7 +15,8 @@ from quantum_db.telemetry.prometheus_metrics import PrometheusMetrics
 
 ABORT = "qstore.abort"
 """The ASGI extension with which the server closes the connection at once."""
-_HELD = "/v0.4/jobs/{job_id}"
+_PREFIX = "/v0.4"
+_HELD = f"{_PREFIX}/jobs/{{job_id}}"
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 
@@ -47,11 +48,18 @@ class Observed:
         try:
             await self._app(scope, receive, watched)
         finally:
-            route = str(getattr(scope.get("route"), "path", "none"))
+            route = _route(scope)
             method = scope["method"] if scope["method"] in _METHODS else "other"
             self._metrics.count("qstore_gateway_requests_total", (route, method, str(status)))
             if (route, method) != (_HELD, "GET"):
                 self._metrics.observe("qstore_gateway_request_seconds", time.perf_counter() - began, (route,))
+
+
+def _route(scope: Scope) -> str:
+    """The pattern of the route, so that addresses that nobody serves do not become labels."""
+    path = str(getattr(scope.get("route"), "path", "none"))
+    included = scope["path"].startswith(_PREFIX) and path.startswith("/") and not path.startswith(_PREFIX)
+    return _PREFIX + path if included else path  # routes do not always carry the prefix they were included with
 
 
 class Faulty:

@@ -31,7 +31,7 @@ class ApiSettings:
 
     `long_poll_s`: how long GET on an unfinished job is held, 0 never; `first_look_s`: the same for the first look at a
     job just accepted (clients look once when they create a job, and must not be held up then).
-    `idempotency_window_s`: how long an identical body is a repeat; 0 never, and below 0 not even a repeated intent id is.
+    `idempotency_window_s`: how long an identical body is a repeat; 0 never, below 0 not even by intent id.
     """
 
     long_poll_s: float = 20.0

@@ -14,10 +14,10 @@ from quantum_db.gateway.api.bodies import flag_of, object_of, parse_object, text
 from quantum_db.gateway.api.errors import ApiError
 from quantum_db.gateway.ledger.identifiers import new_job_id
 from quantum_db.gateway.ledger.records import NewJob, TaskRange
-from quantum_db.gateway.simulation import machine_noise
 from quantum_db.gateway.targets import Target, TargetTable
 from quantum_db.gateway.tenants import Tenant
 from quantum_db.pricing import CircuitSize, PriceTable, mitigation_applies
+from quantum_db.simulation.noise import noise_model
 
 SINGLE = "ionq.circuit.v1"
 MULTI = "ionq.multi-circuit.v1"
@@ -87,6 +87,7 @@ def checked_submission(
         dry_run=flag_of(content, "dry_run"),
         price=quote.amount,
         reservation=max(quote.amount, quote.high),
+        drawn_shots=shots * program.n_circuits if forwarded or model_of(target, noise) != "ideal" else 0,
         tasks=() if forwarded else _tasks(program.n_circuits, len(raw)),
     )
     return Submission(job, target)
@@ -142,16 +143,20 @@ def _noise(content: dict[str, Any], target: Target) -> dict[str, Any] | None:
     if model is None and target.noise is None:
         raise ApiError(400, f"noise.model is missing; {target.name} has no published noise", ("noise", "model"))
     if model is not None:
-        machine_noise(model)
+        noise_model(model)
     if noise.get("seed") is not None:
         whole_of(noise["seed"], "noise.seed", 0, MAX_NOISE_SEED)
     return noise
 
 
+def model_of(target: Target, noise: dict[str, Any] | None) -> str | None:
+    """The noise model that a job runs with; None where a machine's own noise is the model."""
+    return (noise or {}).get("model") or target.noise
+
+
 def _draws_at_random(target: Target, noise: dict[str, Any] | None) -> bool:
     """Whether running the job twice gives two results."""
-    model = (noise or {}).get("model") or target.noise
-    return model != "ideal" and (noise or {}).get("seed") is None
+    return model_of(target, noise) != "ideal" and (noise or {}).get("seed") is None
 
 
 def _digest(raw: bytes, job_id: str, always_new: bool) -> str:

@@ -19,6 +19,7 @@ from quantum_db.gateway.api.presentation import child_answer, circuit_of, job_an
 from quantum_db.gateway.api.schemas import answers, body_of
 from quantum_db.gateway.api.service import Service
 from quantum_db.gateway.api.submission import Submission, checked_submission, read_submission
+from quantum_db.gateway.ledger.errors import JobNotFoundError
 from quantum_db.gateway.ledger.identifiers import parse_job_id
 from quantum_db.gateway.ledger.records import Job, JobFilter
 from quantum_db.gateway.ledger.states import JobState
@@ -144,7 +145,7 @@ async def _listing(
 ) -> JsonAnswer:
     try:
         page = await service.in_thread(service.jobs.list, tenant.name, which, size, after)
-    except ValueError as error:
+    except (ValueError, JobNotFoundError) as error:
         raise ApiError(400, "next is no cursor of this list; send the `next` of the page before") from error
     jobs = [for_client(job_answer(job, service.skew_s), request) for job in page.jobs]
     return JsonAnswer(for_client({"jobs": jobs, "next": page.next}, request))
