@@ -77,7 +77,7 @@ def test_verify_compares_with_the_budget(run, capsys):
     ledger.settle(intent_id, Decimal("25.7899"))
     assert output(capsys, "verify", "--run", run)[0] == 0
     (run / "budget.sqlite").unlink()
-    LocalBudget.open(run, "train-7", Decimal(100)).settle(intent_id, Decimal("1"))
+    LocalBudget.open(run, "train-7", Decimal(100)).settle(intent_id, Decimal(1))
     code, _, error = output(capsys, "verify", "--run", run)
     assert (code, "25.7899 USD by the journal and 1 USD by the budget" in error) == (2, True)
 

@@ -125,9 +125,28 @@ class IonQClient:
         Raises TransientBackendError (certainly not accepted; `retry_after` where the service named a time),
         RejectedJobError or BudgetExceededError (refused), LostJobError (perhaps accepted).
         """
+        answer = self._post("/jobs", body)
+        self._check_submission(answer)
+        try:
+            return answer.json()
+        except ValueError:
+            raise LostJobError(
+                f"{self.url} answered a submission with HTTP {answer.status_code} and no JSON; the job may or may "
+                f"not have been accepted"
+            ) from None
+
+    def post(self, path: str, content: Mapping[str, Any]) -> Any:
+        """POST something other than a job, once; the JSON of the answer. LostJobError when the answer was lost."""
+        answer = self._post(path, json.dumps(content).encode())
+        if answer.status_code == 429:
+            raise TransientBackendError(f"{self.url} takes nothing for now (HTTP 429); try again later")
+        self._check_read(answer, path)
+        return self._decoded(answer, path)
+
+    def _post(self, path: str, body: bytes) -> httpx.Response:
         self._tokens.take()
         try:
-            answer = self._http.post("/jobs", content=body, headers={"Content-Type": "application/json"})
+            return self._http.post(path, content=body, headers={"Content-Type": "application/json"})
         except (self._library.ConnectError, self._library.ConnectTimeout) as error:
             raise TransientBackendError(
                 f"{self.url} cannot be reached ({type(error).__name__}); nothing was sent. Check the address, or wait"
@@ -136,14 +155,6 @@ class IonQClient:
             raise LostJobError(
                 f"the answer of {self.url} to a submission was lost ({type(error).__name__}); the job may or may not "
                 f"have been accepted"
-            ) from None
-        self._check_submission(answer)
-        try:
-            return answer.json()
-        except ValueError:
-            raise LostJobError(
-                f"{self.url} answered a submission with HTTP {answer.status_code} and no JSON; the job may or may "
-                f"not have been accepted"
             ) from None
 
     def put(self, path: str) -> Any:
@@ -196,7 +207,7 @@ class IonQClient:
             error = TransientBackendError(f"{self.url} takes no more jobs for now (HTTP 429: {reason})")
             error.retry_after_s = _retry_after(answer)
             raise error
-        if status == 402:
+        if status == 402 or _name(answer) == "SessionEnded":
             raise BudgetExceededError(f"{self.url} refused the job for its cost: {reason}")
         if status == 408 or status >= 500:
             raise LostJobError(
@@ -237,6 +248,15 @@ def _address(url: str) -> str:
 def _retry_after(answer: httpx.Response) -> float | None:
     stated = answer.headers.get("Retry-After", "")
     return min(float(stated), 600.0) if stated.isdigit() else None
+
+
+def _name(answer: httpx.Response) -> str:
+    """The service's short name of an error, "" without one."""
+    try:
+        content = answer.json()
+    except ValueError:
+        return ""
+    return str(content.get("error") or "") if isinstance(content, dict) else ""
 
 
 def _reason(answer: httpx.Response) -> str:
