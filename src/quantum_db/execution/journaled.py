@@ -20,7 +20,14 @@ from weakref import WeakKeyDictionary
 
 from quantum_db.backends.protocols import Batch, RowResults
 from quantum_db.backends.remote import CircuitJob, Collected, RemoteBackend, RemoteStatus, Ticket
-from quantum_db.errors import BackendError, BudgetExceededError, ConfigurationError, LostJobError, RejectedJobError
+from quantum_db.errors import (
+    BackendError,
+    BudgetExceededError,
+    ConfigurationError,
+    LostJobError,
+    QStoreError,
+    RejectedJobError,
+)
 from quantum_db.errors import TransientBackendError as Transient
 from quantum_db.execution.drawing_shots import shot_histograms
 from quantum_db.execution.journal import JobEntry, Journal
@@ -206,23 +213,31 @@ class JournaledExecutor:
                 delay = min(self.persistence.longest_delay, self.persistence.first_delay * 2.0 ** (failures - 1))
                 delay = max(delay, error.retry_after_s or 0.0)
                 if time.monotonic() + delay - begin > self.persistence.busy:
-                    self._drop(entry, error)
-                    raise
+                    ticket = self._refused(entry, error)
+                    break
                 time.sleep(delay)
             except (RejectedJobError, BudgetExceededError, ConfigurationError) as error:
-                self._drop(entry, error)
-                raise
+                ticket = self._refused(entry, error)
+                break
             except LostJobError as error:
                 _LOG.warning("%s; looking job %s up", error, entry.intent.intent_id)
                 return self._recover(entry, job)
             else:
-                self.journal.record_submitted(entry, ticket)
-                return ticket
+                break
+        self.journal.record_submitted(entry, ticket)
+        return ticket
 
-    def _drop(self, entry: JobEntry, error: Exception) -> None:
-        """Close an intent that was refused. One that was sent before without an answer stays open until looked up."""
-        if entry.sent_at == entry.intent.recorded_at or self._look_up(entry) is None:
+    def _refused(self, entry: JobEntry, error: QStoreError) -> Ticket:
+        """Close an intent that was refused and raise `error`.
+
+        One that was sent before without an answer may have been accepted then: that job is returned if it is found.
+        """
+        first_time = entry.sent_at == entry.intent.recorded_at
+        ticket = None if first_time else self._look_up(entry)
+        if ticket is None:
             self.journal.record_dropped(entry, str(error))
+            raise error
+        return ticket
 
     def _look_up(self, entry: JobEntry) -> Ticket | None:
         """The provider's job of an intent; None when it is absent `settle` seconds after it was last sent."""

@@ -91,6 +91,13 @@ class JobWaiter:
     def _look(self, waits: tuple[_Wait, ...]) -> None:
         try:
             statuses = self._backend.statuses([wait.ticket for wait in waits])
+        except LostJobError as error:
+            if len(waits) == 1:
+                self._end_all(waits, error)
+            else:  # one job is lost; the others are not
+                for wait in waits:
+                    self._look((wait,))
+            return
         except QStoreError as error:
             self._end_all(waits, error)
             return

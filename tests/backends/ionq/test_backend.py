@@ -173,6 +173,12 @@ def test_a_refused_key_is_not_shown(url):
     assert "another-secret" not in repr(client)
 
 
+def test_a_key_that_was_changed_while_running_is_read_again(url):
+    keys = iter(["old", KEY])
+    client = IonQClient(url, lambda: next(keys, KEY), FAST)
+    assert client.get("/jobs")["jobs"] == []
+
+
 @pytest.mark.parametrize("status", [408, 409, 429, 500, 502, 503, 504, 524])
 def test_reads_are_repeated_on_passing_faults(url, provider, status):
     machine = backend(url)

@@ -39,6 +39,14 @@ def test_random_circuits_keep_their_unitary_and_their_order():
         assert same_up_to_phase(circuit.unitary(), read.unitary())
 
 
+def test_gates_are_counted_as_they_are_written():
+    generator = np.random.default_rng(6)
+    for circuit in [random_circuit(generator, gates=25) for _ in range(10)]:
+        (gates,) = qis_gates([circuit])
+        twos = sum("control" in gate or len(gate["targets"]) == 2 for gate in gates)
+        assert qis_circuit(circuit).count_by_arity() == (len(gates) - twos, twos)
+
+
 def test_angles_are_sent_exactly():
     ((gate,),) = qis_gates([Circuit(1, (op("RX", 0, angle=np.pi / 2 + 1e-10),))])
     assert gate["gate"] == "rx"

@@ -170,6 +170,44 @@ def test_a_provider_that_takes_nothing_ends_in_a_dropped_intent(url, tmp_path, p
     assert [entry.state for entry in journaled.journal.entries] == ["dropped", "result"]
 
 
+def test_a_refusal_after_a_lost_answer_is_not_taken_for_nothing_submitted(url, tmp_path, provider):
+    """First no answer and nothing to be found; then a refusal, while the first submission arrives late after all."""
+    journaled = executor(url, tmp_path)
+    backend, sent = journaled.backend, []
+    submit = backend.submit
+
+    def late(job, intent):
+        sent.append(intent)
+        if len(sent) == 1:
+            raise LostJobError("no answer")
+        submit(job, intent)  # the first one, which arrives now
+        raise TransientBackendError("too many requests")
+
+    backend.submit = late
+    journaled.persistence = Persistence(settle=0.1, look=0.02, busy=0.0)
+    journaled.run(batch())
+    assert len(provider.jobs) == 1
+    assert [entry.state for entry in journaled.journal.entries] == ["result"]
+
+
+def test_a_job_that_vanished_does_not_disturb_the_others(url, tmp_path, provider):
+    provider.states = ("submitted",) * 12 + ("completed",)
+    journaled = executor(url, tmp_path)
+    vanished = threading.Timer(0.15, lambda: provider.jobs.pop(next(iter(provider.jobs))))
+    with ThreadPoolExecutor(4) as pool:
+        first = pool.submit(journaled.run, batch(offset=9.0))
+        while not provider.jobs:
+            pass
+        others = [pool.submit(journaled.run, batch(offset=number)) for number in range(3)]
+        while len(provider.jobs) < 4:
+            pass
+        vanished.start()
+        for other in others:
+            assert other.result(20)[0].values.shape == (3, 3)
+        with pytest.raises(LostJobError, match="does not know job"):
+            first.result(20)
+
+
 def test_a_failed_job_is_written_down_and_submitted_anew_when_asked_again(url, tmp_path, provider):
     provider.failure = {"code": "QuantumComputerError", "message": "laser is off"}
     journaled = executor(url, tmp_path)

@@ -10,7 +10,7 @@ import json
 import random
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -54,8 +54,8 @@ class Pace:
     patience: float = 300.0
     first_delay: float = 0.2
     longest_delay: float = 20.0
-    per_second: float = 20.0
-    burst: int = 20
+    per_second: float = 50.0
+    burst: int = 50
 
     def delay(self, failures: int, asked: float | None = None) -> float:
         """Seconds before the next try, jittered so that processes spread; at least what the service asked for."""
@@ -85,20 +85,20 @@ class _Tokens:
 class IonQClient:
     """One account at IonQ, or at a gateway. For several threads; make another one after a fork.
 
-    `url` is the address with or without /v0.4, `key` the API key. The key is in no error and no representation.
+    `url` is the address with or without /v0.4, `key` the API key, or a function that reads it (from a mounted file,
+    say) and is asked again when the service refuses it, so that a key can be changed while a run waits. The key is in
+    no error and no representation.
     """
 
-    def __init__(self, url: str, key: str, pace: Pace | None = None) -> None:
+    def __init__(self, url: str, key: str | Callable[[], str], pace: Pace | None = None) -> None:
         self.url = _address(url)
-        if not key.strip():
-            raise ConfigurationError(
-                "there is no API key for IonQ; set IONQ_API_KEY, or IONQ_API_KEY_FILE to a file that holds it"
-            )
+        self._read_key = key if callable(key) else lambda: key
+        self._key = self._fresh_key()
         self.pace = pace or Pace()
         self._library = require_package("httpx", "ionq", "talking to IonQ")
         self._http: httpx.Client = self._library.Client(
             base_url=self.url,
-            headers={"Authorization": f"apiKey {key.strip()}", "User-Agent": "quantum-db"},
+            headers={"User-Agent": "quantum-db"},
             timeout=self._library.Timeout(self.pace.answer, connect=self.pace.connect, pool=None),
             limits=self._library.Limits(max_connections=32),
         )
@@ -146,7 +146,7 @@ class IonQClient:
     def _post(self, path: str, body: bytes) -> httpx.Response:
         self._tokens.take()
         try:
-            return self._http.post(path, content=body, headers={"Content-Type": "application/json"})
+            return self._send("POST", path, content=body, headers={"Content-Type": "application/json"})
         except (self._library.ConnectError, self._library.ConnectTimeout) as error:
             raise TransientBackendError(
                 f"{self.url} cannot be reached ({type(error).__name__}); nothing was sent. Check the address, or wait"
@@ -165,13 +165,35 @@ class IonQClient:
         """Close the connections."""
         self._http.close()
 
+    def _send(self, method: str, path: str, **content: Any) -> httpx.Response:
+        """One request; once more where the key was refused and there is another one now (nothing was accepted then)."""
+        used = self._key
+        answer = self._once(used, method, path, content)
+        if answer.status_code in (401, 403):
+            self._key = self._fresh_key()
+            if self._key != used:
+                answer = self._once(self._key, method, path, content)
+        return answer
+
+    def _once(self, key: str, method: str, path: str, content: Mapping[str, Any]) -> httpx.Response:
+        headers = {**content.get("headers", {}), "Authorization": f"apiKey {key}"}
+        return self._http.request(method, path, **{**content, "headers": headers})
+
+    def _fresh_key(self) -> str:
+        key = self._read_key().strip()
+        if not key:
+            raise ConfigurationError(
+                "there is no API key for IonQ; set IONQ_API_KEY, or IONQ_API_KEY_FILE to a file that holds it"
+            )
+        return key
+
     def _read(self, path: str, query: Mapping[str, str | int] | None, method: str = "GET") -> httpx.Response:
         begin, failures = time.monotonic(), 0
         while True:
             self._tokens.take()
             asked = None
             try:
-                answer = self._http.request(method, path, params=query)
+                answer = self._send(method, path, params=query)
             except self._library.TransportError as error:
                 what = type(error).__name__
             else:

@@ -86,9 +86,13 @@ class ChainWriter:
         """Write after byte `end`; whatever stands behind it is a torn line and is cut off."""
         self._path, self._end, self._before = path, end, before
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        os.ftruncate(self._file, end)
-        os.lseek(self._file, end, os.SEEK_SET)
+        self._take_back()
         os.fsync(self._file)
+        folder = os.open(path.parent, os.O_RDONLY)  # the name of a new file must be on disk too
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
 
     def append(self, record: Mapping[str, Any]) -> Line:
         """Seal and write `record`; StoreError when the disk does not take it (the file then ends as before)."""
