@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import json
+
+import cirq_ionq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from quantum_db.backends.remote import TargetLimits
 from quantum_db.circuits import Circuit, op
+from quantum_db.circuits.cirq_conversion import to_cirq
 from quantum_db.errors import RejectedJobError
 from quantum_db.execution.splitting import (
     JobLoad,
     check_fits,
     check_shots_fit,
     common_limits,
+    machine_load,
     split,
     written_load,
 )
@@ -144,18 +149,26 @@ def test_common_limits_are_the_strictest_of_each():
     assert common_limits([]) == TargetLimits()
 
 
+def test_a_machine_that_writes_gates_out_is_measured_by_its_own_gates():
+    from quantum_db.backends.ionq.serialization import qis_circuit, qis_gates
+
+    class Backend:
+        def sizes(self, job):
+            return tuple(qis_circuit(circuit).count_by_arity() for circuit in job.circuits)
+
+    circuit = Circuit(2, (op("CRX", 0, 1, angle=-1.2345678901234567), op("CZ", 1, 0), op("H", 0)))
+    found = machine_load(Backend(), qis_circuit)(circuit)
+    (sent,) = qis_gates([circuit])
+    assert found.gates == len(sent) > len(circuit.operations)
+    assert len(json.dumps(sent, separators=(",", ":"))) <= found.body_bytes
+
+
 def test_the_bound_of_bytes_is_above_what_ionqs_serializer_writes():
     """Every gate that needs no rewriting, with the longest angles and three-digit wires."""
-    import json
-
-    import cirq_ionq
-
-    from quantum_db.circuits.cirq_conversion import to_cirq
-
     gates = [op("X", 0), op("H", 31), op("Sdg", 2), op("Tdg", 3), op("SWAP", 30, 31), op("CNOT", 30, 31)]
     gates += [op(name, 30, angle=-2.123456789012345e-5) for name in ("RX", "RY", "RZ")]
     gates += [op(name, 30, 31, angle=-2.123456789012345e-5) for name in ("RXX", "RYY", "RZZ")]
     for operation in gates:
         circuit = Circuit(32, (operation,) * 7)
         body = cirq_ionq.Serializer().serialize_single_circuit(to_cirq(circuit)).input
-        assert len(json.dumps(body["circuit"])) <= written_load(circuit).body_bytes, operation
+        assert len(json.dumps(body["circuit"], separators=(",", ":"))) <= written_load(circuit).body_bytes, operation

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from quantum_db.backends.remote import TargetLimits
+from quantum_db.backends.remote import CircuitJob, RemoteBackend, TargetLimits
 from quantum_db.circuits.circuit import Circuit
 from quantum_db.errors import RejectedJobError
 
 _BODY_FRAME = 4096
 """Bytes of a job's body beside its circuits: names, metadata, settings."""
-_BYTES_PER_GATE = 96
-"""An upper bound of one gate's JSON: {"gate":"...","targets":[..],"rotation":<24 digits>}, long names included."""
+_WITHOUT_ANGLE = 44
+"""Bytes of one gate as compact JSON, at most: {"gate":"cnot","control":30,"target":31} and a comma."""
+_WITH_ANGLE = 70
+"""{"gate":"zz","targets":[30,31],"rotation":-1.2345678901234567e-100} and a comma."""
 _BYTES_PER_CIRCUIT = 96
 
 
@@ -25,13 +27,29 @@ class JobLoad:
 
 
 def written_load(circuit: Circuit) -> JobLoad:
-    """The load of `circuit` sent gate by gate as it is written."""
+    """The load of `circuit` sent gate by gate as it is written, in IonQ's compact JSON, of up to 100 qubits.
+
+    A provider that lacks a gate gets several for it; then its own writing must be measured (`machine_load`).
+    """
     gates = len(circuit.operations)
-    return JobLoad(gates, _BYTES_PER_CIRCUIT + _BYTES_PER_GATE * gates)
+    turning = sum(operation.angle is not None for operation in circuit.operations)
+    return JobLoad(gates, _BYTES_PER_CIRCUIT + _WITH_ANGLE * turning + _WITHOUT_ANGLE * (gates - turning))
 
 
 Load = Callable[[Circuit], JobLoad]
 """Measures a circuit; asked once for circuits that differ in their angles only, so it must hold for all angles."""
+
+
+def machine_load(backend: RemoteBackend, written: Callable[[Circuit], Circuit]) -> Load:
+    """The load of circuits on `backend`: gates as it bills them, and the bytes of what `written` makes of a circuit."""
+
+    def load(circuit: Circuit) -> JobLoad:
+        gates = sum(map(sum, backend.sizes(CircuitJob((circuit,)))))
+        sent = written_load(written(circuit))
+        # gates that are billed beyond those written (native ones) take room as well
+        return JobLoad(gates, sent.body_bytes + _WITH_ANGLE * max(0, gates - sent.gates))
+
+    return load
 
 
 def common_limits(limits: Sequence[TargetLimits]) -> TargetLimits:
