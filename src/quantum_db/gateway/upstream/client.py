@@ -111,10 +111,11 @@ class UpstreamClient:
             "User-Agent": f"q-store/{distribution_version('quantum-db')}",
         }
         timeout = httpx.Timeout(options.answer_s, connect=options.connect_s, pool=None)
-        self._reader = httpx.AsyncClient(headers=headers, timeout=timeout)
+        trusted = httpx.create_ssl_context()  # reading all certificates takes a while: once is enough
+        self._reader = httpx.AsyncClient(headers=headers, timeout=timeout, verify=trusted)
         # A submission gets a new connection: on a kept one, "closed by the server" would leave its effect unknown.
         fresh = httpx.Limits(max_keepalive_connections=0)
-        self._writer = httpx.AsyncClient(headers=headers, timeout=timeout, limits=fresh)
+        self._writer = httpx.AsyncClient(headers=headers, timeout=timeout, limits=fresh, verify=trusted)
 
     async def __aenter__(self) -> Self:
         return self
