@@ -72,6 +72,11 @@ class CircuitJob:
         """The shots of each circuit as the job states them, and as they are billed."""
         return EXACT_SHOTS if self.shots is None else self.shots
 
+    @property
+    def sampling_seed(self) -> int | None:
+        """The seed where results depend on it: None where no shots are drawn."""
+        return None if self.shots is None else self.seed
+
     @cached_property
     def fingerprints(self) -> tuple[str, ...]:
         """The fingerprint of each circuit."""
@@ -79,7 +84,7 @@ class CircuitJob:
 
     def digest(self, target: str, options: Mapping[str, Any]) -> str:
         """SHA-256 (hex) of everything that the job's results depend on; equal in every process."""
-        form = [self.fingerprints, self.shots, self.seed, self.as_written, target, options]
+        form = [self.fingerprints, self.shots, self.sampling_seed, self.as_written, target, options]
         return hashlib.sha256(json.dumps(form, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 

@@ -63,6 +63,13 @@ def executor_backend(url):
     return IonQBackend.connect(IonQClient(url, KEY, FAST), "simulator", IonQOptions())
 
 
+def test_exact_values_do_not_depend_on_the_seed_and_are_paid_for_once(url, tmp_path, provider):
+    journaled = executor(url, tmp_path)
+    first, other = (journaled.run(batch(seed=seed))[0].values for seed in (1, 2))
+    np.testing.assert_array_equal(first, other)
+    assert len(provider.jobs) == 1
+
+
 def test_shots_are_drawn_by_the_seed(url, tmp_path):
     journaled = executor(url, tmp_path)
     first, again, other = (journaled.run(batch(shots=100, seed=seed))[0] for seed in (1, 1, 2))

@@ -39,13 +39,14 @@ class JournalMissError(BackendError):
 
 def circuit_keys(job: CircuitJob, target: str, options: Mapping[str, Any]) -> tuple[str, ...]:
     """SHA-256 (hex) of each circuit of `job` with all that its result depends on, whatever job it is part of."""
-    return _keys(job.fingerprints, [job.shots, job.seed, job.as_written, target, options])
+    return _keys(job.fingerprints, [job.shots, job.sampling_seed, job.as_written, target, options])
 
 
 def entry_keys(entry: JobEntry) -> tuple[str, ...]:
     """The `circuit_keys` of a recorded job."""
     intent = entry.intent
-    return _keys(entry.fingerprints, [intent.shots, entry.seed, entry.as_written, intent.target, entry.options])
+    seed = None if intent.shots is None else entry.seed
+    return _keys(entry.fingerprints, [intent.shots, seed, entry.as_written, intent.target, entry.options])
 
 
 def _keys(fingerprints: tuple[str, ...], rest: list[Any]) -> tuple[str, ...]:
