@@ -13,6 +13,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.routing import compile_path
 
 from quantum_db.circuits.ionq import WireError
 from quantum_db.errors import BudgetExceededError, ConfigurationError, QStoreError
@@ -111,8 +112,17 @@ def add_error_handlers(app: FastAPI) -> None:
         message = str(error.detail)
         if error.status_code == 404:
             message = f"there is no {request.method} {request.url.path[:200]} here; see GET /openapi.json"
-        return error_answer(error.status_code, message, headers=error.headers)
+        headers = {**(error.headers or {}), **({"Allow": _allowed(request)} if error.status_code == 405 else {})}
+        return error_answer(error.status_code, message, headers=headers)
 
     @app.exception_handler(Exception)  # starlette raises it again after the answer, so that the log has it whole
     async def broken(_: Request, error: Exception) -> JsonAnswer:
         return error_answer(500, "the gateway failed; see its log")
+
+
+def _allowed(request: Request) -> str:
+    """The methods of the first address in the OpenAPI document that fits; the router names those of one route only."""
+    for address, operations in request.app.openapi()["paths"].items():
+        if compile_path(address)[0].match(request.url.path):
+            return ", ".join(sorted(method.upper() for method in operations))
+    return "GET"  # /openapi.json itself

@@ -19,9 +19,9 @@ from quantum_db.gateway.api.presentation import child_answer, circuit_of, job_an
 from quantum_db.gateway.api.schemas import answers, body_of
 from quantum_db.gateway.api.service import Service
 from quantum_db.gateway.api.submission import Submission, checked_submission, read_submission
-from quantum_db.gateway.ledger.errors import JobNotFoundError
+from quantum_db.gateway.ledger.errors import JobNotFoundError, QuotaError
 from quantum_db.gateway.ledger.identifiers import parse_job_id
-from quantum_db.gateway.ledger.records import Job, JobFilter
+from quantum_db.gateway.ledger.records import Job, JobFilter, NewJob
 from quantum_db.gateway.ledger.states import JobState
 from quantum_db.gateway.tenants import Tenant
 
@@ -44,7 +44,8 @@ def jobs_router(service: Service) -> APIRouter:
         read = partial(read_submission, raw, tenant, service.targets, service.prices, fail_with)
         return await _accept(service, tenant, read)
 
-    @router.get("/jobs", responses=answers(200, "JobList", 400, 401, 413, 503), summary="List jobs, newest first")
+    @router.get("/jobs", responses=answers(200, "JobList", 400, 401, 404, 413, 503),
+                summary="List jobs, newest first")  # fmt: skip
     async def list_jobs(
         request: Request,
         ids: Annotated[list[str] | None, Query(description="only these; repeated or separated by commas")] = None,
@@ -120,7 +121,12 @@ async def _accept(service: Service, tenant: Tenant, read: Callable[[], Submissio
         new = read().job
         if not service.settings.joins_intents:
             new = replace(new, intent_id=None)
-        accepted = service.jobs.accept(new, tenant.limits)
+        try:
+            accepted = service.jobs.accept(new, tenant.limits)
+        except QuotaError as error:
+            if _shots_are_used_up(service, tenant, new):  # waiting does not help, so the client must not try again
+                raise ApiError(402, str(error), error="QuotaExhaustedError") from error
+            raise
         return accepted.job, accepted.created
 
     job, created = await service.in_thread(accept)
@@ -131,6 +137,11 @@ async def _accept(service: Service, tenant: Tenant, read: Callable[[], Submissio
     else:
         service.metrics.count("qstore_gateway_jobs_joined_total")
     return JsonAnswer({"id": job.id, "status": job.status.value, "session_id": job.session_id}, 201)
+
+
+def _shots_are_used_up(service: Service, tenant: Tenant, new: NewJob) -> bool:
+    limit = tenant.limits.shots
+    return limit is not None and service.accounts.tenant(tenant.name).shots + new.drawn_shots > limit
 
 
 async def _shown(service: Service, job: Job, index: int | None) -> dict[str, Any]:

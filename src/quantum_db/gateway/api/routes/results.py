@@ -40,6 +40,7 @@ def results_router(service: Service) -> APIRouter:
     @router.get("/results/probabilities/aggregated", responses=answers(200, "Probabilities", 400, 401, 404, 503),
                 summary="The same as /results/probabilities")  # fmt: skip
     async def probabilities(request: Request, job_id: str, sharpen: str | None = None) -> JsonAnswer:
+        service.authenticate(request)  # a stranger is told nothing but that
         _check_sharpen(sharpen)
         return await _written(service, request, job_id, RESULT_FORMATS[PROBABILITIES].write)
 
