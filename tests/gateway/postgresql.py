@@ -106,11 +106,11 @@ class PostgresServer:
         self._process.wait(_PATIENCE_S)
         self._process = None
 
-    def new_database(self) -> str:
-        """Make an empty database; return its address for `Database.open`."""
+    def new_database(self, template: str = "template1") -> str:
+        """Make a database like `template`, by default an empty one; return its address for `Database.open`."""
         self._databases += 1
         name = f"ledger{self._databases}"
-        self.sql(f"CREATE DATABASE {name}")
+        self.sql(f"CREATE DATABASE {name} TEMPLATE {template}")
         return f"postgresql+pg8000://postgres:any@127.0.0.1:{self.port}/{name}"
 
     def drop_connections(self) -> None:

@@ -28,9 +28,9 @@ def test_there_is_one_line_of_migrations_up_to_head() -> None:
     assert all(f"r{one.revision}_" in one.path for one in script.walk_revisions())
 
 
-def test_migrations_make_the_tables_that_the_code_expects(ledger: Ledger, database_url: str) -> None:
-    ledger.accept()
-    engine = make_engine(parse_url(database_url))
+def test_migrations_make_the_tables_that_the_code_expects(empty_url: str) -> None:
+    Database.open(empty_url).close()
+    engine = make_engine(parse_url(empty_url))
     with engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, metadata) == []
@@ -49,8 +49,8 @@ def test_opening_again_keeps_everything(ledger: Ledger, database_url: str) -> No
         again.database.close()
 
 
-def test_many_processes_may_open_a_new_ledger_together(database_url: str) -> None:
-    code = f"from quantum_db.gateway.ledger import Database; Database.open({database_url!r}).ping()"
+def test_many_processes_may_open_a_new_ledger_together(empty_url: str) -> None:
+    code = f"from quantum_db.gateway.ledger import Database; Database.open({empty_url!r}).ping()"
     running = [subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True) for _ in range(4)]
     errors = [process.communicate(timeout=120)[1] for process in running]
     assert [process.returncode for process in running] == [0] * 4, errors
@@ -66,11 +66,11 @@ def test_a_newer_schema_is_refused(ledger: Ledger, database_url: str) -> None:
         Database.open(database_url)
 
 
-def test_something_else_than_a_ledger_is_refused(database_url: str) -> None:
-    engine = make_engine(parse_url(database_url))
+def test_something_else_than_a_ledger_is_refused(empty_url: str) -> None:
+    engine = make_engine(parse_url(empty_url))
     with engine.connect() as connection:
         connection.execute(text("CREATE TABLE recipes (id INTEGER PRIMARY KEY)"))
         connection.commit()
     engine.dispose()
     with pytest.raises(StoreError, match="something else than a ledger \\(tables recipes\\)"):
-        Database.open(database_url)
+        Database.open(empty_url)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
@@ -157,10 +157,14 @@ def run(new_url: Callable[[], str], examples: int) -> None:
     run_state_machine_as_test(machine, settings=chosen)
 
 
-def test_any_order_of_events_on_sqlite(tmp_path: Path) -> None:
-    run(lambda: f"sqlite:///{tempfile.mkdtemp(dir=tmp_path)}/gateway.db", examples=20)
+def test_any_order_of_events_on_sqlite(tmp_path: Path, migrated_file: Path) -> None:
+    def copy() -> str:
+        path = Path(tempfile.mkdtemp(dir=tmp_path)) / "gateway.db"
+        shutil.copy(migrated_file, path)
+        return f"sqlite:///{path}"
+
+    run(copy, examples=30)
 
 
-@pytest.mark.slow
-def test_any_order_of_events_on_postgresql(postgresql: PostgresServer) -> None:
-    run(postgresql.new_database, examples=10)
+def test_any_order_of_events_on_postgresql(postgresql: PostgresServer, migrated_database: str) -> None:
+    run(lambda: postgresql.new_database(migrated_database), examples=10)

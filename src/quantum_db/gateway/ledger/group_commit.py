@@ -1,7 +1,7 @@
 """Several writers of one process share a commit: SQLite has one writer at a time, and each commit waits for the disk.
 
-Whoever finds nobody writing writes for all who wait, in one transaction with a savepoint for each, and commits once.
-The others find their work done when it is their turn.
+Whoever finds nobody writing writes for all who wait, in one transaction, and commits once; the others find their work
+done when it is their turn. When one of the works fails, all is undone and each is done again by itself.
 """
 
 from __future__ import annotations
@@ -66,30 +66,20 @@ class GroupCommit:
         if len(group) > 1:
             try:
                 self._write_together(group)
-            except DBAPIError:
-                pass  # nothing was committed; below, each meets its own error
+            except Exception:  # noqa: BLE001 - nothing was committed; below, each meets its own error and raises it
+                pass
             else:
                 return
         for request in group:
             self._write_alone(request)
 
     def _write_together(self, group: list[_Request[Any]]) -> None:
-        errors: dict[_Request[Any], Exception] = {}
         with self._connect() as connection:
             for request in group:
-                savepoint = connection.begin_nested()
-                try:
-                    request.run(connection)
-                except DBAPIError:
-                    raise  # the database may have undone everything, as when its disk is full
-                except Exception as error:  # noqa: BLE001 - it is raised in the thread that it belongs to
-                    savepoint.rollback()
-                    errors[request] = error
-                else:
-                    savepoint.commit()
+                request.run(connection)
             _commit(connection)
         for request in group:
-            request.error, request.done = errors.get(request), True
+            request.done = True
 
     def _write_alone(self, request: _Request[Any]) -> None:
         try:
