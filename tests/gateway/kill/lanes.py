@@ -21,8 +21,11 @@ from tests.gateway.kill.jobs import QPU, DrawnJob, draw_jobs
 from tests.gateway.kill.processes import ForkServer, Process, free_port, wait_until_it_answers
 
 UPSTREAM_KEY = "upstream-key-of-the-tests"
-SETTLE_S = 2.0
-_PATIENCE_S = 90.0
+# An upstream that stands still for longer than the time between these two may take a submission that was looked for
+# in vain; on a busy machine that has happened with one second between them.
+SUBMIT_S = 2.5
+SETTLE_S = 7.0
+_PATIENCE_S = 150.0
 # What happens to a tenth or so of the requests that reach the upstream.
 FAULTS = {
     "seed": 11,
@@ -131,7 +134,7 @@ class Lane:
         self.worker = Process(
             server,
             ["worker", "--database", database, "--targets", f"simulator,{QPU}", "--upstream-url", upstream.url,
-             "--lease-s", "1.5", "--submit-s", "0.8", "--settle-s", str(SETTLE_S), "--poll-s", "0.1",
+             "--lease-s", "2.5", "--submit-s", str(SUBMIT_S), "--settle-s", str(SETTLE_S), "--poll-s", "0.1",
              "--poll-longest-s", "0.5", "--requests-per-s", "200"],
             env, folder / "worker.log",
         )  # fmt: skip

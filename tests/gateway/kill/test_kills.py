@@ -21,7 +21,7 @@ from tests.gateway.postgresql import PostgresServer, require_postgresql
 
 RUNS_ON_SQLITE = 168
 RUNS_ON_POSTGRESQL = 36
-LANES = 6
+LANES = 12
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +78,7 @@ def _charges(lane: Lane) -> dict[str, Decimal]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # seconds on a machine that is busy otherwise; two minutes on an idle one
 def test_killed_processes_on_sqlite(
     fork_server: ForkServer, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
@@ -96,6 +97,7 @@ def test_killed_processes_on_sqlite(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # seconds on a machine that is busy otherwise; two minutes on an idle one
 def test_killed_processes_and_broken_connections_on_postgresql(
     fork_server: ForkServer, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:

@@ -127,6 +127,15 @@ def test_a_submission_that_arrived_is_adopted_never_repeated(
     assert money(ledger) == (Decimal(0), Decimal("1.25"))
 
 
+def test_the_time_to_settle_begins_when_a_submission_is_given_up(ledger: Ledger, upstream: Played) -> None:
+    upstream.on_submit = finishing(upstream)
+    upstream.trouble("submit", Trouble(delay_s=1.0))  # it arrives 0.6 s after it was given up
+    job_id = ledger.forwarded()
+    with working(ledger, upstream):
+        assert ended(ledger, job_id) is JobState.COMPLETED
+    assert (upstream.seen("submit"), len(upstream.jobs)) == (1, 1)
+
+
 @pytest.mark.parametrize("trouble", [Trouble(status=503), Trouble(drop=True)], ids=["503", "lost"])
 def test_a_submission_that_did_not_arrive_is_repeated_only_after_it_was_looked_for(
     ledger: Ledger, upstream: Played, trouble: Trouble

@@ -38,7 +38,7 @@ class UpstreamOptions:
     """Where the upstream service is, and how it is asked. Times in seconds.
 
     `settle_s` is how long after a submission without an answer the job is looked for: until then the submission may
-    still be on its way. It must be longer than `submit_s`, after which a submission is given up.
+    still be on its way. It must be at least twice `submit_s`, after which a submission is given up.
     """
 
     url: str
@@ -58,10 +58,10 @@ class UpstreamOptions:
             raise ConfigurationError(
                 "there is no key for the upstream service; set IONQ_API_KEY, or IONQ_API_KEY_FILE to a file with it"
             )
-        if not 0 < self.submit_s < self.settle_s:
+        if not 0 < 2 * self.submit_s <= self.settle_s:
             raise ConfigurationError(
-                f"a submission is given up after {self.submit_s:g} s and looked for after {self.settle_s:g} s; it must "
-                "be given up first, or it could be sent twice: choose a longer settle time"
+                f"a submission is given up after {self.submit_s:g} s and looked for after {self.settle_s:g} s; that "
+                "must be twice as long at least, or it could be sent twice: choose a longer settle time"
             )
 
 

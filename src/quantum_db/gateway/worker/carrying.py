@@ -35,6 +35,7 @@ from quantum_db.telemetry.prometheus_metrics import PrometheusMetrics
 
 _LOG = logging.getLogger(__name__)
 _SETUP_PAUSE_S = 60.0
+_SENT_WITHIN = 0.25  # of the settle time, after `submitting` was committed
 _RUNNING = ("started", "running")  # IonQ's v0.3 word for it too
 
 
@@ -150,12 +151,13 @@ class Carrier:
             try:
                 # Read before the commit: by the database's clock, `submitting` is later than this.
                 moment = time.monotonic()
-                journal.sends(moment)
                 journal.update(await self.ledger(self.ledger.journal.submitting, task.token))
-                send_before = moment + self.options.settle_s - self.options.submit_s
+                # Whoever takes over looks `settle_s` after the commit; what is sent must be over long before that.
+                send_before = moment + self.options.settle_s * _SENT_WITHIN
                 try:
                     upstream_id = await self.client.submit(job, send_before)
                 except UpstreamUncertainError as error:
+                    journal.sends(time.monotonic())  # it may have been sent last a moment ago
                     _LOG.warning("job %s: %s; it is looked for in %g s", task.job_id, error, self.options.settle_s)
                     return
                 except UpstreamError:
