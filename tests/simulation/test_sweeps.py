@@ -198,6 +198,16 @@ def test_few_rows_fill_lines_with_amplitudes():
     assert choose(1, torch.float32, known, n_qubits=1).lane_bits <= 1
 
 
+def test_large_states_take_narrow_tiles_where_those_are_as_fast():
+    """The gradient keeps one tile beside the states, so narrow ones save memory."""
+    known = libraries()
+    lanes = known[0].width(torch.float32)
+    few = lanes // 2
+    assert choose(few, torch.float32, known, n_qubits=18).width == max(1, lanes >> 4)
+    assert choose(few, torch.float32, known, n_qubits=8).width == few
+    assert choose(lanes, torch.float32, known, n_qubits=18).width == lanes
+
+
 def test_threads_share_blocks_of_large_states():
     assert not shares_blocks(20, 1, 1)
     assert not shares_blocks(8, 1, 2)

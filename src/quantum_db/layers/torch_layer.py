@@ -144,6 +144,8 @@ class QuantumLayer(nn.Module):
         if not len(features):
             return self.weights.sum() * features.new_zeros(0, len(self.circuit.observables))
         limit = getattr(self.executor, "max_concurrent_circuits", None) or len(features)
+        if limit >= len(features):
+            return self._simulated_chunk(method, features)
         chunks = torch.split(features, max(limit, 1))
         return torch.cat([self._simulated_chunk(method, chunk) for chunk in chunks])
 

@@ -85,9 +85,11 @@ def _plan(
     tile_numbers = layout.width * 2 * 2**n_qubits
     check_kernel_memory(n_qubits, rows, layout.tiles * layout.width, 2 * dtype.itemsize)
     line_bytes = 2 * layout.library.width(dtype) * dtype.itemsize
-    block_bits = layout.lane_bits + (BLOCK_BYTES // (2 * line_bytes)).bit_length() - 1
-    program = kernel_program(circuit, from_states, weight_rows > 1, layout.lane_bits, block_bits)
     inside = shares_blocks(n_qubits, layout.tiles, threads)
+    block_bits = layout.lane_bits + (BLOCK_BYTES // (2 * line_bytes)).bit_length() - 1
+    if inside:  # at least two blocks for every thread
+        block_bits = min(block_bits, n_qubits - (2 * threads - 1).bit_length())
+    program = kernel_program(circuit, from_states, weight_rows > 1, layout.lane_bits, block_bits)
     call = Call(
         n_qubits=n_qubits,
         rows=rows,
@@ -160,8 +162,8 @@ class _Run:
 
     def _run(self, backward: bool) -> None:
         status = self.plan.layout.library.run(self.call, self.dtype, backward)
-        if status is not Status.DONE:
-            raise not_finite("weights" if status is Status.WEIGHTS_NOT_FINITE else "features")
+        if status != Status.DONE:
+            raise not_finite("weights" if status == Status.WEIGHTS_NOT_FINITE else "features")
 
     def _tiles(self, count: int) -> Tensor:
         return torch.empty(count * self.plan.tile_numbers, dtype=self.dtype)

@@ -102,9 +102,10 @@ class KernelLibrary:
         """Numbers in one vector register."""
         return self._widths[dtype]
 
-    def run(self, call: Call, dtype: torch.dtype, backward: bool) -> Status:
-        """Run forward or backward; the lock of the interpreter is not held meanwhile."""
-        return Status(self._runs[dtype](ctypes.addressof(call), int(backward)))
+    def run(self, call: Call, dtype: torch.dtype, backward: bool) -> int:
+        """Run forward or backward and return the Status; the lock of the interpreter is not held meanwhile."""
+        status: int = self._runs[dtype](ctypes.addressof(call), int(backward))
+        return status
 
 
 @lru_cache(maxsize=1)
@@ -121,6 +122,8 @@ LANES_COST = 1.15
 """Time per line when amplitudes of a row stand beside each other, which have to be moved in the register."""
 TILE_COST = 64
 """What every tile costs beside its lines, as a number of lines."""
+NARROW_QUBITS, NARROW_COST = 16, 1.03
+"""From so many qubits on, tiles of fewer rows are taken if they cost no more than this: the gradient needs one tile."""
 
 
 @dataclass(frozen=True)
@@ -146,4 +149,9 @@ def choose(rows: int, dtype: torch.dtype, known: Sequence[KernelLibrary], n_qubi
         lines = (1 << n_qubits - layout.lane_bits) * (LANES_COST if layout.lane_bits else 1.0)
         return layout.tiles * (lines + TILE_COST)
 
-    return min(layouts, key=cost)
+    best = min(layouts, key=cost)
+    if n_qubits < NARROW_QUBITS:
+        return best
+    return max(
+        (layout for layout in layouts if cost(layout) <= NARROW_COST * cost(best)), key=lambda layout: layout.lane_bits
+    )

@@ -15,7 +15,7 @@ inline int64_t insert_zero(int64_t index, int place) {
 
 // The indices that one pass mixes: for a running number, one member of each coset of the flips.
 struct Places {
-  static constexpr int MOST = 3, MOST_LANES = 4;
+  static constexpr int MOST = 2, MOST_LANES = 4;
   int lines, wires, lane_bits;
   int pivot[MOST];                     // ascending, in bits of line numbers
   int64_t flip[MOST + MOST_LANES], sign[MOST + MOST_LANES];

@@ -72,9 +72,9 @@ template <typename T, int V> struct Passes {
         if (w >= places.lines) lane_flip[w - places.lines] = int(places.flip[w]);
       }
       const int step = per_row ? 1 : t.rows_in_tile;
+      Factors f[MOST + MOST_LANES];
       for (int l = 0; l < V; l += step) {
-        Factors f[MOST + MOST_LANES];
-        for (int w = 0; w < n; ++w)
+        for (int w = 0; w < n && (per_row || l == 0); ++w)
           f[w] = Factors(gates.at(wires[pass.first + w].gate, t.row(l)), double(std::numeric_limits<T>::epsilon()) / 2);
         fill(f, t.low(l), l, step, undo);
       }
@@ -212,15 +212,13 @@ template <typename T, int V> struct Passes {
   }
 
   template <bool LANES> static void run_forward(const Prepared& p, Line* psi, int64_t lines, int inverted) {
-    if (p.places.lines == 3) forward<3, LANES>(p, psi, lines, inverted);
-    else if (p.places.lines == 2) forward<2, LANES>(p, psi, lines, inverted);
+    if (p.places.lines == 2) forward<2, LANES>(p, psi, lines, inverted);
     else if (p.places.lines == 1) forward<1, LANES>(p, psi, lines, inverted);
     else if (LANES) forward<0, LANES>(p, psi, lines, inverted);
   }
   template <bool LANES>
   static void run_backward(const Prepared& p, Line* psi, Line* lam, int64_t lines, int inverted, Sums* sums) {
-    if (p.places.lines == 3) backward<3, LANES>(p, psi, lam, lines, inverted, sums);
-    else if (p.places.lines == 2) backward<2, LANES>(p, psi, lam, lines, inverted, sums);
+    if (p.places.lines == 2) backward<2, LANES>(p, psi, lam, lines, inverted, sums);
     else if (p.places.lines == 1) backward<1, LANES>(p, psi, lam, lines, inverted, sums);
     else if (LANES) backward<0, LANES>(p, psi, lam, lines, inverted, sums);
   }
