@@ -1,5 +1,6 @@
 import json
 import multiprocessing
+import time
 from decimal import Decimal
 
 import pytest
@@ -109,19 +110,19 @@ def test_a_journal_of_another_run_is_refused(tmp_path):
         Journal.read(tmp_path / "nothing")
 
 
-def hold(folder, ready, end):
-    Journal.open(folder, "run-1")
-    ready.set()
-    end.wait(20)
+def hold(folder, ready):
+    journal = Journal.open(folder, "run-1")
+    ready.send(journal.run)
+    time.sleep(60)
 
 
 def test_one_process_writes_at_a_time(tmp_path):
     context = multiprocessing.get_context("spawn")
-    ready, end = context.Event(), context.Event()
-    holder = context.Process(target=hold, args=(tmp_path, ready, end))
+    ready, told = context.Pipe(duplex=False)
+    holder = context.Process(target=hold, args=(tmp_path, told))
     holder.start()
     try:
-        assert ready.wait(60)
+        assert ready.poll(60)
         with pytest.raises(StoreError, match="written by another process"):
             Journal.open(tmp_path, "run-1")
         assert Journal.read(tmp_path).run == "run-1"
@@ -129,7 +130,7 @@ def test_one_process_writes_at_a_time(tmp_path):
         holder.join()
         Journal.open(tmp_path, "run-1").close()
     finally:
-        end.set()
+        holder.kill()
         holder.join()
 
 

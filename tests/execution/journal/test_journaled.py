@@ -1,4 +1,5 @@
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -203,16 +204,21 @@ def test_a_job_that_vanished_does_not_disturb_the_others(url, tmp_path, provider
     vanished = threading.Timer(0.15, lambda: provider.jobs.pop(next(iter(provider.jobs))))
     with ThreadPoolExecutor(4) as pool:
         first = pool.submit(journaled.run, batch(offset=9.0))
-        while not provider.jobs:
-            pass
+        wait_for(lambda: provider.jobs)
         others = [pool.submit(journaled.run, batch(offset=number)) for number in range(3)]
-        while len(provider.jobs) < 4:
-            pass
+        wait_for(lambda: len(provider.jobs) == 4)
         vanished.start()
         for other in others:
             assert other.result(20)[0].values.shape == (3, 3)
         with pytest.raises(LostJobError, match="does not know job"):
             first.result(20)
+
+
+def wait_for(condition):
+    end = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.005)
 
 
 def test_a_failed_job_is_written_down_and_submitted_anew_when_asked_again(url, tmp_path, provider):
