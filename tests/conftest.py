@@ -69,3 +69,14 @@ def resealed() -> Callable[[Path, Path, Callable[[dict[str, Any]], None]], Path]
         return target
 
     return change
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how many cases the fuzz tests have tried (their property `fuzz_cases`)."""
+    cases: dict[str, int] = {}
+    for report in (report for found in terminalreporter.stats.values() for report in found):
+        if isinstance(report, pytest.TestReport):  # a test has several reports, not all of them with its properties
+            tried = dict(report.user_properties).get("fuzz_cases", 0)
+            cases[report.nodeid] = max(cases.get(report.nodeid, 0), int(str(tried)))
+    if total := sum(cases.values()):
+        terminalreporter.write_line(f"{total:,} fuzz cases tried against the circuit gateway")
