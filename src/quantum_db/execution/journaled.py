@@ -35,14 +35,15 @@ from quantum_db.execution.measured import MeasuredBatch, measured_circuits
 from quantum_db.execution.waiting import JobWaiter, Patience
 
 _LOG = logging.getLogger(__name__)
+_LONGEST_SUBMISSION_S = 600.0
 
 
 @dataclass(frozen=True)
 class Persistence:
     """How long is waited before and between submissions, in seconds.
 
-    `settle`: an unanswered submission may still be on its way; only after this long is a job that is not found at the
-    provider taken to be absent. `look`: between two looks for it. `busy`: how long a provider that takes nothing
+    `settle`: an unanswered submission may still be on its way; only a job that is not found this long after its
+    submission was given up is taken to be absent. `look`: between two looks for it. `busy`: how long a provider that takes nothing
     (HTTP 429, not reachable) is asked again, with delays from `first_delay` doubling to `longest_delay`.
     """
 
@@ -240,10 +241,14 @@ class JournaledExecutor:
         return ticket
 
     def _look_up(self, entry: JobEntry) -> Ticket | None:
-        """The provider's job of an intent; None when it is absent `settle` seconds after it was last sent."""
-        sent = datetime.fromisoformat(entry.sent_at)
-        age = max(0.0, (datetime.now(UTC) - sent).total_seconds())
-        settled_at = time.monotonic() + max(0.0, self.persistence.settle - age)
+        """The provider's job of an intent; None when it is still absent `settle` seconds after this look began.
+
+        When the last submission left is not known exactly: it may have been repeated for a while after it was written
+        down, and have hung until its time was up. So the time to settle begins now, unless all that is long ago.
+        """
+        age = (datetime.now(UTC) - datetime.fromisoformat(entry.sent_at)).total_seconds()
+        long_ago = age > self.persistence.busy + self.persistence.settle + _LONGEST_SUBMISSION_S
+        settled_at = time.monotonic() + (0.0 if long_ago else self.persistence.settle)
         while True:
             last = time.monotonic() >= settled_at
             found = self._find(entry)
