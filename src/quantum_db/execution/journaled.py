@@ -43,8 +43,8 @@ class Persistence:
     """How long is waited before and between submissions, in seconds.
 
     `settle`: an unanswered submission may still be on its way; only a job that is not found this long after its
-    submission was given up is taken to be absent. `look`: between two looks for it. `busy`: how long a provider that takes nothing
-    (HTTP 429, not reachable) is asked again, with delays from `first_delay` doubling to `longest_delay`.
+    submission was given up is taken to be absent. `look`: between two looks for it. `busy`: how long a provider that
+    takes nothing (HTTP 429, not reachable) is asked again, with delays from `first_delay` doubling to `longest_delay`.
     """
 
     settle: float = 60.0
