@@ -199,6 +199,26 @@ def test_a_failure_ends_the_whole_job(ledger: Ledger) -> None:
     assert ledger.queue.queue_length() == {}
 
 
+@pytest.mark.parametrize("end", ["done", "canceled"])
+def test_a_task_that_has_ended_takes_no_more_reports(ledger: Ledger, end: str) -> None:
+    job, task = ledger.accept(**in_tasks(1, 1)), ledger.take()[0]
+    if end == "done":
+        ledger.queue.complete([outcome(task)])
+    else:
+        ledger.jobs.cancel(TENANT, job.id)
+    before = ledger.jobs.get(TENANT, job.id)
+    for late in (
+        lambda: ledger.queue.fail(task.token, "InternalError", "late"),
+        lambda: ledger.queue.retry(task.token, 0),
+        lambda: ledger.queue.close_canceled(task.token),
+    ):
+        with pytest.raises(LeaseLostError, match=f"it is {end}"):
+            late()
+    assert ledger.queue.heartbeat([task.token], 60).lost == {task.token}
+    ledger.queue.release([task.token])
+    assert ledger.jobs.get(TENANT, job.id) == before
+
+
 def test_text_that_never_was_a_token_is_refused(ledger: Ledger) -> None:
     for token in ("", "7", "x:y", "1:", "-1:ab"):
         with pytest.raises(LeaseLostError, match="no token"):

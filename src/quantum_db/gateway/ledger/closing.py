@@ -26,7 +26,7 @@ OPEN = ("waiting", "leased")
 _IN_UPSTREAM = (UpstreamState.SUBMITTING, UpstreamState.ACCEPTED)
 _MONEY_COLUMNS = (
     jobs.c.seq, jobs.c.id, jobs.c.tenant, jobs.c.session_id, jobs.c.status, jobs.c.version, jobs.c.open_tasks,
-    jobs.c.circuits_done, jobs.c.drawn_shots, jobs.c.price, jobs.c.reserved, jobs.c.forwarded,
+    jobs.c.circuits_done, jobs.c.n_circuits, jobs.c.drawn_shots, jobs.c.price, jobs.c.reserved, jobs.c.forwarded,
 )  # fmt: skip
 _LOCK_JOBS = (
     select(*_MONEY_COLUMNS)
@@ -43,6 +43,19 @@ _END = (
         started_at=case(
             (bindparam("ran", type_=Boolean), func.coalesce(jobs.c.started_at, now_ms())), else_=jobs.c.started_at
         ),
+    )
+)
+_COMPLETE = (  # many jobs at once: what a completion writes when no bill came with it
+    update(jobs)
+    .where(jobs.c.seq.in_(bindparam("seqs", expanding=True)))
+    .values(
+        status=JobState.COMPLETED.value,
+        version=jobs.c.version + len(path(JobState.STARTED, JobState.COMPLETED)),
+        open_tasks=0,
+        circuits_done=jobs.c.n_circuits,
+        cost=jobs.c.price,
+        reserved=ZERO,
+        completed_at=now_ms(),
     )
 )
 _DROP_TASKS = (
@@ -76,7 +89,6 @@ class Ending:
     state: JobState
     cost: Decimal | None = None
     failure: Failure | None = None
-    circuits_done: int | None = None
 
 
 def lock_jobs(transaction: Transaction, seqs: Iterable[int]) -> Sequence[Row[Any]]:
@@ -89,28 +101,25 @@ def end_jobs(transaction: Transaction, endings: Sequence[Ending]) -> None:
 
     Raises IllegalTransitionError when one has ended before.
     """
-    rows, moves = [], []
+    rows, moves, plain = [], [], []
     for ending in endings:
         job, steps = ending.job, path(JobState(ending.job.status), ending.state)
-        cost = ending.cost if ending.cost is not None else job.price if ending.state == JobState.COMPLETED else ZERO
-        rows.append({
-            "key": job.seq,
-            "status": ending.state,
-            "version": job.version + len(steps),
-            "open_tasks": 0,
-            "circuits_done": job.circuits_done if ending.circuits_done is None else ending.circuits_done,
-            "cost": cost,
-            "reserved": ZERO,
-            "failure_code": ending.failure.code if ending.failure else None,
-            "failure_message": ending.failure.message if ending.failure else None,
-            "ran": ending.state == JobState.COMPLETED,
-        })  # fmt: skip
-        shots = 0 if ending.state == JobState.COMPLETED else job.drawn_shots
-        moves.append(money.Move(job.id, job.tenant, job.session_id, True, shots, job.reserved, cost))
+        completed = ending.state == JobState.COMPLETED
+        cost = ending.cost if ending.cost is not None else job.price if completed else ZERO
+        if completed and ending.cost is None and job.status == JobState.STARTED:
+            plain.append(job.seq)
+        else:
+            rows.append(_row(ending, job.version + len(steps), cost))
+        moves.append(
+            money.Move(
+                job.id, job.tenant, job.session_id, True, 0 if completed else job.drawn_shots, job.reserved, cost
+            )
+        )
         transaction.changed.add(job.id)
-    if not rows:
-        return
-    transaction.execute(_END, rows)
+    if plain:
+        transaction.execute(_COMPLETE, {"seqs": plain})
+    if rows:
+        transaction.execute(_END, rows)
     unfinished = [ending.job.seq for ending in endings if ending.state != JobState.COMPLETED]
     if unfinished:
         transaction.execute(_DROP_TASKS, {"seqs": unfinished})
@@ -118,6 +127,22 @@ def end_jobs(transaction: Transaction, endings: Sequence[Ending]) -> None:
     if forwarded:
         transaction.execute(_UPSTREAM_DONE, {"seqs": forwarded})
     money.apply(transaction, moves)
+
+
+def _row(ending: Ending, version: int, cost: Decimal) -> dict[str, Any]:
+    completed = ending.state == JobState.COMPLETED
+    return {
+        "key": ending.job.seq,
+        "status": ending.state.value,
+        "version": version,
+        "open_tasks": 0,
+        "circuits_done": ending.job.n_circuits if completed else ending.job.circuits_done,
+        "cost": cost,
+        "reserved": ZERO,
+        "failure_code": ending.failure.code if ending.failure else None,
+        "failure_message": ending.failure.message if ending.failure else None,
+        "ran": completed,
+    }
 
 
 def cancel_job(transaction: Transaction, seq: int) -> None:

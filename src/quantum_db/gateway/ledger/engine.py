@@ -68,7 +68,9 @@ def make_engine(url: URL) -> Engine:
     if url.get_backend_name() == "sqlite":
         return _sqlite_engine(url)
     options: dict[str, Any] = {"timeout": _SOCKET_TIMEOUT_S, "tcp_keepalive": True, "application_name": "q-store"}
-    return create_engine(url, connect_args=options, **_POOL)
+    engine = create_engine(url, connect_args=options, **_POOL)
+    engine.dialect.use_insertmanyvalues_wo_returning = True  # pg8000 would send every row by itself
+    return engine
 
 
 def _sqlite_engine(url: URL) -> Engine:

@@ -220,11 +220,12 @@ def _advance(
         by_job.setdefault(row.job_seq, []).append((token, row))
     endings, progress = [], []
     for seq, own in sorted(by_job.items()):
-        job, run = locked[seq], sum(row.circuits for _, row in own)
+        job = locked[seq]
         if job.open_tasks == len(own):
             cost = given[own[0][0]].cost if len(own) == 1 else None
-            endings.append(Ending(job, JobState.COMPLETED, cost, circuits_done=job.circuits_done + run))
+            endings.append(Ending(job, JobState.COMPLETED, cost))
         else:
+            run = sum(row.circuits for _, row in own)
             progress.append({"key": seq, "ended": len(own), "run": run})
             transaction.changed.add(job.id)
     if progress:
