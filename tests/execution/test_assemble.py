@@ -19,8 +19,8 @@ def test_every_setting_reaches_the_executor():
 
 
 def test_an_unknown_target_lists_the_known_ones():
-    with pytest.raises(ConfigurationError, match=r"unknown qpu target 'qpu\.none'; known: .*simulator"):
-        ExecutionConfig(qpu_target="qpu.none")
+    with pytest.raises(ConfigurationError, match=r"unknown qpu target 'abacus'; known: .*simulator.*qpu.forte-1"):
+        ExecutionConfig(qpu_target="abacus")
 
 
 @pytest.mark.parametrize("limit", [0, -3, 1.5, "4", True])

@@ -211,7 +211,9 @@ def test_settings_that_do_not_fit_are_refused(encoded, tmp_path, settings, error
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"qpu_target": "qpu.nowhere"}, "unknown qpu target 'qpu.nowhere'; known: .*simulator"),
+        ({"qpu_target": "nowhere"}, "unknown qpu target 'nowhere'; known: .*simulator"),
+        ({"qpu_target": "qpu.aria-1"}, "qpu.aria-1 is retired; use 'qpu.forte-1'"),
+        ({"qpu_target": "qpu.forte-1"}, "on 'qpu.forte-1' use gradient_method 'parameter_shift'"),
         ({"seed": -1}, "seed must be an integer from 0"),
         ({"model_config": "{"}, "the model configuration is not JSON"),
         ({"tracking_uri": "folder/of/runs"}, "is a folder; MLflow keeps runs in a database"),

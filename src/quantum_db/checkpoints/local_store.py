@@ -72,10 +72,14 @@ class LocalCheckpointStore:
         return Checkpoint.read(known[-1].path) if known else None
 
     def discard(self, run_id: str) -> None:
-        """Remove everything kept of a run, so that it starts anew."""
+        """Remove all checkpoints of a run, so that it starts anew; other files in its folder stay."""
+        for reference in self.list(run_id):
+            shutil.rmtree(reference.path)
         folder = self.root / check_run_id(run_id)
-        if folder.is_dir():
-            shutil.rmtree(folder)
+        for unfinished in folder.glob(".epoch-*"):
+            shutil.rmtree(unfinished)
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
 
     def find(self, name: str) -> Checkpoint:
         """Read a checkpoint by the path of its folder below the root, or by its full path."""

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from quantum_db.backends import BACKENDS
 from quantum_db.backends.protocols import Executor
 from quantum_db.errors import ConfigurationError
+from quantum_db.execution.machine_options import MachineOptions
+from quantum_db.execution.targets import EmbeddedTarget, QpuTarget, ReplayTarget, check_machine_options, qpu_target
 from quantum_db.seeding import check_seed
 from quantum_db.simulation.noise import noise_model
+
+if TYPE_CHECKING:
+    from quantum_db.execution.machines import Connection, RunFolder
 
 
 @dataclass(frozen=True)
@@ -20,7 +25,8 @@ class ExecutionConfig:
 
     `precision` and `device` are those of the embedded simulator; `max_concurrent_circuits` bounds how many circuits
     it holds in memory at once (None: all of a batch). `noise_model`, `noise_seed` and `trajectories` are for targets
-    that simulate noise; a target that has no such option refuses one that was set.
+    that simulate noise; a target that has no such option refuses one that was set. `machine` is for targets that cost
+    money or have noise.
     """
 
     qpu_target: str = "simulator"
@@ -30,13 +36,26 @@ class ExecutionConfig:
     noise_model: str = "ideal"
     noise_seed: int | None = None
     trajectories: int | None = None
+    machine: MachineOptions = field(default_factory=MachineOptions)
 
     def __post_init__(self) -> None:
-        BACKENDS.require(self.qpu_target)
+        target = self.target
         limit = self.max_concurrent_circuits
         if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 1):
             raise ConfigurationError(f"max_concurrent_circuits must be a positive integer or None, got {limit!r}")
-        check_noise_options(self.qpu_target, self.noise_model, self.noise_seed, self.trajectories)
+        if isinstance(target, EmbeddedTarget):
+            check_noise_options(target.name, self.noise_model, self.noise_seed, self.trajectories)
+        else:
+            simulated = {
+                "noise_seed": self.noise_seed, "trajectories": self.trajectories, "max_concurrent_circuits": limit,
+            }  # fmt: skip
+            check_machine_options(target, {name: value for name, value in simulated.items() if value is not None})
+        self.machine.check(target, self.noise_model)
+
+    @property
+    def target(self) -> QpuTarget:
+        """What `qpu_target` is."""
+        return qpu_target(self.qpu_target)
 
 
 def check_noise_options(target: str, model: str, seed: int | None, trajectories: int | None) -> dict[str, Any]:
@@ -68,11 +87,29 @@ def _refuse(target: str, options: Mapping[str, Any]) -> None:
         )
 
 
-def assemble(config: ExecutionConfig) -> Executor:
+def assemble(
+    config: ExecutionConfig, connection: Connection | None = None, folder: RunFolder | None = None
+) -> Executor:
     """Make the executor that `config` describes.
 
-    Raises ConfigurationError if a name in it is unknown, or if the target has no option that was set.
+    Machines need a `connection` and the `folder` of the run, for its journal and its budget; the result is then a
+    MachineRun, to be closed at the end. Raises ConfigurationError if a name in it is unknown, or if the target has no
+    option that was set, and what `machine_run` and `replayed_run` raise.
     """
+    target = config.target
+    if isinstance(target, EmbeddedTarget):
+        return _embedded(config)
+    from quantum_db.execution.machines import machine_run, replayed_run
+
+    if isinstance(target, ReplayTarget):
+        return replayed_run(config, target)
+    if connection is None or folder is None:
+        missing = "a connection (address and key)" if connection is None else "a folder for its journal and budget"
+        raise ConfigurationError(f"a run on {target.name!r} needs {missing}; train with checkpoints, by QuantumTrainer")
+    return machine_run(config, target, connection, folder)
+
+
+def _embedded(config: ExecutionConfig) -> Executor:
     make = BACKENDS.load(config.qpu_target)
     noise = check_noise_options(config.qpu_target, config.noise_model, config.noise_seed, config.trajectories)
     taken = inspect.signature(make).parameters
@@ -83,4 +120,9 @@ def assemble(config: ExecutionConfig) -> Executor:
         device=config.device,
         **noise,
     )
-    return executor
+    mitigation = config.machine.mitigation_options()
+    if mitigation is None:
+        return executor
+    from quantum_db.execution.mitigated import MitigatedExecutor
+
+    return MitigatedExecutor(executor, mitigation)

@@ -28,11 +28,16 @@ _REMEMBERED = 1000
 
 @dataclass(frozen=True, eq=False)
 class Candidate:
-    """One target: its executor, what its provider says of it now, and what a batch costs there in US dollars."""
+    """One target: its executor, what its provider says of it now, and what a batch costs there in US dollars.
+
+    `begun` says how many jobs of a batch were submitted there before and are paid for or under way: a resumed run goes
+    on where the batch was begun, and pays for it once.
+    """
 
     executor: Executor
     report: Callable[[], TargetReport]
     quote: Callable[[Batch], Decimal]
+    begun: Callable[[Batch], int] = lambda _: 0
 
 
 @dataclass(frozen=True)
@@ -142,7 +147,7 @@ class BalancedExecutor:
     def _on_best(self, batch: Batch, work: Callable[[Executor], T]) -> T:
         gates = _gates(batch)
         while True:
-            chosen = self._choose(batch, gates)
+            chosen = self._begun(batch) or self._choose(batch, gates)
             name = chosen.executor.name
             try:
                 with self._counted(name):
@@ -161,6 +166,17 @@ class BalancedExecutor:
         finally:
             with self._state.lock:
                 self._state.busy[name] -= 1
+
+    def _begun(self, batch: Batch) -> Candidate | None:
+        """Where most of `batch` was begun by an earlier process of the run; None where nothing was, or it is down."""
+        with self._state.lock:
+            down = {name for name, (until, _) in self._state.down.items() if self._clock() < until}
+        jobs = [(c, c.begun(batch)) for c in self.candidates if c.executor.name not in down]
+        chosen, begun = max(jobs, key=lambda pair: pair[1], default=(None, 0))
+        if not begun or chosen is None:
+            return None
+        _LOG.info("%d circuits go to %s, where they were begun", batch.n_circuits, chosen.executor.name)
+        return chosen
 
     def _choose(self, batch: Batch, gates: tuple[float, float]) -> Candidate:
         scores = {candidate.executor.name: self._score(candidate, batch, gates) for candidate in self.candidates}

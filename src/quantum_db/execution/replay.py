@@ -15,9 +15,8 @@ from quantum_db.execution.drawing_shots import shot_histograms
 from quantum_db.execution.journal import JobEntry, Journal, JournalMissError
 from quantum_db.execution.journal.journal import circuit_keys, entry_keys
 from quantum_db.execution.measured import measured_circuits
+from quantum_db.execution.targets import REPLAY
 
-PREFIX = "replay:"
-"""`qpu_target` "replay:<folder of a run>" means this executor."""
 _KEPT = 16
 
 MissingPrice = Callable[[CircuitJob], Decimal | None]
@@ -54,7 +53,7 @@ class ReplayExecutor:
     @property
     def name(self) -> str:
         """The target's name."""
-        return f"{PREFIX}{self._journal.run}"
+        return f"{REPLAY}{self._journal.run}"
 
     @property
     def differentiable(self) -> bool:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
-from quantum_db.backends.remote import CircuitJob, RemoteBackend, TargetLimits
+from quantum_db.backends.remote import CircuitJob, TargetLimits
 from quantum_db.circuits.circuit import Circuit
 from quantum_db.errors import RejectedJobError
 
@@ -40,7 +41,15 @@ Load = Callable[[Circuit], JobLoad]
 """Measures a circuit; asked once for circuits that differ in their angles only, so it must hold for all angles."""
 
 
-def machine_load(backend: RemoteBackend, written: Callable[[Circuit], Circuit]) -> Load:
+class Billed(Protocol):
+    """What says how many gates of a circuit are billed, as a RemoteBackend does."""
+
+    def sizes(self, job: CircuitJob) -> tuple[tuple[int, int], ...]:
+        """One-qubit and two-qubit gates of each circuit."""
+        ...
+
+
+def machine_load(backend: Billed, written: Callable[[Circuit], Circuit]) -> Load:
     """The load of circuits on `backend`: gates as it bills them, and the bytes of what `written` makes of a circuit."""
 
     def load(circuit: Circuit) -> JobLoad:

@@ -75,6 +75,10 @@ class BufferedTracker:
             self._changed.wait_for(lambda: self._attempts > 0 or self._stopped, timeout=self._start_wait_s)
         return self.run_id or resume_run_id or ""
 
+    def set_tags(self, tags: Mapping[str, str]) -> None:
+        """Queue tags."""
+        self._add(Event("tags", {"tags": dict(tags)}))
+
     def log_metrics(self, metrics: Mapping[str, float], step: int, timestamp_ms: int | None = None) -> None:
         """Queue metric values with the time of this call."""
         moment = int(time.time() * 1000) if timestamp_ms is None else timestamp_ms

@@ -60,6 +60,13 @@ class MlflowTracker:
         self._log_params(params, tags)
         return self._run_id
 
+    def set_tags(self, tags: Mapping[str, str]) -> None:
+        """Set tags of the run."""
+        entities = load_mlflow().entities
+        marks = [entities.RunTag(name, str(text)[:_TAG_LENGTH]) for name, text in tags.items()]
+        with reaching(self.tracking_uri, "set the run's tags"):
+            self._started().log_batch(self._run_id, tags=marks)
+
     def log_metrics(self, metrics: Mapping[str, float], step: int, timestamp_ms: int | None = None) -> None:
         """Record metric values at `step`, except those that the store already has at that step."""
         new = {name: float(value) for name, value in metrics.items() if (name, step) not in self._logged}

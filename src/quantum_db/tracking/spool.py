@@ -25,6 +25,7 @@ _LOG = logging.getLogger(__name__)
 
 _SENDERS: Mapping[str, Callable[[Tracker, Mapping[str, Any]], object]] = {
     "start": lambda tracker, given: tracker.start(**given),
+    "tags": lambda tracker, given: tracker.set_tags(**given),
     "metrics": lambda tracker, given: tracker.log_metrics(**given),
     "artifact": lambda tracker, given: tracker.log_artifact(Path(given["path"]), given["folder"]),
     "text": lambda tracker, given: tracker.log_text(**given),

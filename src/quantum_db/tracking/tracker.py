@@ -45,6 +45,9 @@ class Tracker(Protocol):
     ) -> str:
         """Begin a run, or go on with `resume_run_id`; return `run_id`."""
 
+    def set_tags(self, tags: Mapping[str, str]) -> None:
+        """Set tags of the run; one that it has gets the new value."""
+
     def log_metrics(self, metrics: Mapping[str, float], step: int, timestamp_ms: int | None = None) -> None:
         """Record metric values at a step; a metric that the store already has at that step is not recorded again.
 
@@ -81,6 +84,9 @@ class NullTracker:
     ) -> str:
         """Return an empty run id."""
         return ""
+
+    def set_tags(self, tags: Mapping[str, str]) -> None:
+        """Keep nothing."""
 
     def log_metrics(self, metrics: Mapping[str, float], step: int, timestamp_ms: int | None = None) -> None:
         """Keep nothing."""

@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from dataclasses import InitVar, asdict, dataclass, field, fields
 from typing import Any, ClassVar
 
-from quantum_db.backends import BACKENDS
 from quantum_db.circuits.ansatz import ANSAETZE
 from quantum_db.circuits.encoders import ENCODERS
 from quantum_db.circuits.entanglement import edges
 from quantum_db.errors import ConfigurationError
-from quantum_db.execution.assemble import check_noise_options
+from quantum_db.execution import ExecutionConfig
+from quantum_db.execution.machine_options import MachineOptions, budget
+from quantum_db.execution.targets import EmbeddedTarget, check_shots_and_gradient
 from quantum_db.gradients import GRADIENT_METHODS
 from quantum_db.gradients.build import check_gradient_options
 from quantum_db.losses import LOSSES
@@ -97,6 +98,21 @@ class QuantumTrainingConfig:
     trajectories: int | None = None
     """Trajectories of each circuit on target "trajectories" without shots; None means 1000."""
 
+    budget_usd: str = ""
+    """US dollars that the run may cost, such as "99.50"; "" sets no limit. See docs/training-on-ionq.md."""
+    price_table: str = ""
+    """A file with prices of your contract; "" takes the published ones."""
+    debiasing: bool = False
+    """IonQ's own error mitigation, which raises the minimum price of a job."""
+    native: bool = False
+    """Compile here to the machine's own gates, instead of at IonQ."""
+    session_id: str = ""
+    """A session at the service whose cost limit all processes of the run share, instead of `budget_usd`."""
+    mitigation: Mapping[str, Any] = field(default_factory=dict)
+    """Error mitigation here: factors, folding, fit, degree, gate_weights, readout; see docs/mitigation.md."""
+    balance: Mapping[str, Any] = field(default_factory=dict)
+    """For several targets: queue_hour_usd and error_usd (dollars as text), down_s, mix_targets."""
+
     checkpoint_interval: int = 1
     """Epochs between checkpoints."""
     checkpoint_batches: int | None = None
@@ -108,8 +124,11 @@ class QuantumTrainingConfig:
     ionq_api_key: InitVar[None] = None
 
     OF_THE_RUN: ClassVar[frozenset[str]] = frozenset(
-        {"epochs", "checkpoint_interval", "checkpoint_batches", "checkpoint_directory", "max_concurrent_circuits"}
-    )
+        {
+            "epochs", "checkpoint_interval", "checkpoint_batches", "checkpoint_directory", "max_concurrent_circuits",
+            "budget_usd", "price_table", "session_id",
+        }
+    )  # fmt: skip
     """Fields that may change between a checkpoint and the run that goes on from it."""
 
     def __post_init__(
@@ -121,7 +140,8 @@ class QuantumTrainingConfig:
                 _require_text(item.name, getattr(self, item.name))
         object.__setattr__(self, "encoder_options", _checked_options(self.encoder_options))
         object.__setattr__(self, "optimizer_options", _options("optimizer_options", self.optimizer_options))
-        object.__setattr__(self, "gradient_options", _options("gradient_options", self.gradient_options))
+        for name in ("gradient_options", "mitigation", "balance"):
+            object.__setattr__(self, name, _options(name, getattr(self, name)))
         for name, table in (
             ("optimizer", OPTIMIZERS),
             ("loss", LOSSES),
@@ -129,7 +149,6 @@ class QuantumTrainingConfig:
             ("model", MODELS),
             ("encoder", ENCODERS),
             ("ansatz", ANSAETZE),
-            ("qpu_target", BACKENDS),
         ):
             table.require(getattr(self, name))
         for name in ("batch_size", "epochs", "n_qubits", "circuit_depth", "hidden_in", "hidden_out"):
@@ -144,7 +163,10 @@ class QuantumTrainingConfig:
         _require_positive("learning_rate", self.learning_rate, highest=100.0)
         _require_positive("readout_scale", self.readout_scale, highest=1e6)
         check_gradient_options(self.gradient_method, self.gradient_options)
-        check_noise_options(self.qpu_target, self.noise_model, self.noise_seed, self.trajectories)
+        target = self.execution.target
+        if not isinstance(target, EmbeddedTarget):
+            noisy = self.noise_model != "ideal"
+            check_shots_and_gradient(target, self.shots_per_circuit, noisy, self.gradient_method)
         edges(self.entanglement_pattern, 1)
         check_seed(self.seed)
         self._check_combinations()
@@ -210,6 +232,28 @@ class QuantumTrainingConfig:
     def dtype(self) -> str:
         """The dtype of weights and features: "float32" or "float64"."""
         return PRECISIONS[self.precision]
+
+    @property
+    def execution(self) -> ExecutionConfig:
+        """Where and how circuits run."""
+        return ExecutionConfig(
+            qpu_target=self.qpu_target,
+            max_concurrent_circuits=self.max_concurrent_circuits,
+            precision=self.precision,
+            device=self.device,
+            noise_model=self.noise_model,
+            noise_seed=self.noise_seed,
+            trajectories=self.trajectories,
+            machine=MachineOptions(
+                budget_usd=budget(self.budget_usd),
+                price_table=self.price_table,
+                debiasing=self.debiasing,
+                native=self.native,
+                session_id=self.session_id,
+                mitigation=self.mitigation,
+                balance=self.balance,
+            ),
+        )
 
     def replace(self, **changes: Any) -> QuantumTrainingConfig:
         """A copy with other values, validated anew."""

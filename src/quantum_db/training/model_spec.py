@@ -10,7 +10,7 @@ from quantum_db.circuits.ansatz import ANSAETZE, Ansatz
 from quantum_db.circuits.circuit import Circuit
 from quantum_db.circuits.encoders import Encoder, encoder_from_spec
 from quantum_db.circuits.variational import variational_circuit
-from quantum_db.execution import ExecutionConfig, assemble
+from quantum_db.execution import assemble
 from quantum_db.models.layout import encoder_width, has_trained_front, measured_observables
 from quantum_db.training.config import QuantumTrainingConfig
 
@@ -68,15 +68,5 @@ def model_spec(config: QuantumTrainingConfig, input_dim: int, n_classes: int) ->
 
 
 def executor_for(config: QuantumTrainingConfig) -> Executor:
-    """The executor that the configuration asks for."""
-    return assemble(
-        ExecutionConfig(
-            qpu_target=config.qpu_target,
-            max_concurrent_circuits=config.max_concurrent_circuits,
-            precision=config.precision,
-            device=config.device,
-            noise_model=config.noise_model,
-            noise_seed=config.noise_seed,
-            trajectories=config.trajectories,
-        )
-    )
+    """The executor that the configuration asks for, of targets that need no connection."""
+    return assemble(config.execution)

@@ -21,7 +21,7 @@ Arrays = dict[str, npt.NDArray[Any]]
 
 @dataclass
 class EpochSums:
-    """What has been added up over the finished batches of the current epoch."""
+    """What has been added up over the finished batches of the current epoch; dollars as text, which is exact."""
 
     rows: int = 0
     loss: float = 0.0
@@ -30,6 +30,23 @@ class EpochSums:
     batches: int = 0
     circuit_seconds: float = 0.0
     seconds: float = 0.0
+    cost_usd: str = "0"
+    circuits: int = 0
+    shots: int = 0
+    jobs: int = 0
+    queue_s: float = 0.0
+    run_s: float = 0.0
+
+
+def sums_record(sums: EpochSums) -> dict[str, float]:
+    """What an epoch measured: means over its rows and batches, and times."""
+    return {
+        "loss": sums.loss / sums.rows,
+        "accuracy": sums.correct / sums.rows,
+        "grad_norm": sums.grad_norm / sums.batches,
+        "circuit_time_ms": sums.circuit_seconds * 1000,
+        "seconds": sums.seconds,
+    }
 
 
 @dataclass

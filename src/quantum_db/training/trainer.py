@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 import time
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,8 +18,10 @@ from tqdm import tqdm
 
 from quantum_db.backends.protocols import Executor
 from quantum_db.checkpoints import Checkpoint, LocalCheckpointStore
+from quantum_db.checkpoints.local_store import check_run_id
 from quantum_db.circuits.light_cone import dead_weights
 from quantum_db.errors import StageInputError
+from quantum_db.execution.machines import Connection, MachineRun, RunFolder
 from quantum_db.files import read_json, write_json
 from quantum_db.losses import LOSSES
 from quantum_db.models.saved_model import build_model
@@ -31,10 +32,13 @@ from quantum_db.simulation.threads import threads_for
 from quantum_db.tracking.tracker import NullTracker, RunStatus, Tracker
 from quantum_db.training.batches import BatchOrder, check_samples, hold_out
 from quantum_db.training.config import QuantumTrainingConfig
-from quantum_db.training.model_spec import executor_for, model_spec
+from quantum_db.training.model_spec import model_spec
+from quantum_db.training.run_executor import MachineUse, RunExecutor, UseByEpoch, training_executor
+from quantum_db.training.run_identity import default_run_id, run_identity
 from quantum_db.training.schedules import learning_rate_at, shots_at
-from quantum_db.training.state import EpochSums, Progress, capture, restore
+from quantum_db.training.state import EpochSums, Progress, capture, restore, sums_record
 from quantum_db.training.step import Loss, evaluate, optimization_step, quantum_layers
+from quantum_db.training.tracked_use import track_use
 
 _LOG = logging.getLogger(__name__)
 _TRACKED = {
@@ -52,7 +56,8 @@ class TrainingResult:
 
     `history` has one record per epoch: loss and accuracy (means over the epoch's batches, before each update),
     grad_norm (mean over batches), circuit_time_ms (spent on circuits, forward and shifted), seconds, and
-    validation_loss and validation_accuracy where rows were held out.
+    validation_loss and validation_accuracy where rows were held out; on machines also cost_usd, circuits, shots, jobs,
+    queue_s and run_s. `machine_use` sums that up, None without machines.
     """
 
     history: tuple[dict[str, float], ...]
@@ -61,6 +66,7 @@ class TrainingResult:
     resumed_at_epoch: int
     best_epoch: int
     stopped_early: bool
+    machine_use: MachineUse | None = None
 
 
 class QuantumTrainer:
@@ -68,7 +74,7 @@ class QuantumTrainer:
 
     `tracker` records the run; `run_id` names its checkpoints (by default made from what is trained on what, so that
     the same call goes on after a kill); `progress` shows a bar on a terminal. With `checkpoints` False nothing is
-    written.
+    written. Machines need a `connection`; journal and budget lie beside the checkpoints of the run.
     """
 
     def __init__(
@@ -81,9 +87,10 @@ class QuantumTrainer:
         progress: bool = True,
         checkpoints: bool = True,
         tags: Mapping[str, str] | None = None,
+        connection: Connection | None = None,
     ) -> None:
         self.config = config
-        self.quantum_backend = executor_for(config) if executor is None else executor
+        self.quantum_backend = training_executor(config.execution, connection) if executor is None else executor
         self.loss_function: Loss = LOSSES.load(config.loss)
         self._tracker: Tracker = NullTracker() if tracker is None else tracker
         self._run_id = run_id
@@ -107,6 +114,20 @@ class QuantumTrainer:
         """
         check_samples(values, labels)
         run = _Run(self, model, values, labels)
+        with closing(self._opened(run.run_id)) as machine:
+            return self._fit(run, machine, resume)
+
+    def _opened(self, run_id: str) -> MachineRun | _NoMachine:
+        """The run on machines, which is to be closed; nothing for an executor of this process."""
+        if not isinstance(self.quantum_backend, RunExecutor):
+            return _NoMachine()
+        folder = None if self._store is None else RunFolder(self._store.root / check_run_id(run_id), run_id)
+        return self.quantum_backend.open(folder)
+
+    def _fit(self, run: _Run, machine: MachineRun | _NoMachine, resume: bool) -> TrainingResult:
+        model = run.model
+        run.machine = machine if isinstance(machine, MachineRun) else None
+        run.check_classes()
         qubits = max((layer.n_qubits for layer in quantum_layers(model)), default=0)
         with torch.random.fork_rng(devices=[]), threads_for(qubits, self.config.batch_size):
             torch.set_rng_state(torch_generator(self.config.seed, "training").get_state())
@@ -114,6 +135,7 @@ class QuantumTrainer:
                 run.resume()
             else:
                 run.start_anew()
+            run.begin()
             status: RunStatus = "FAILED"
             run.start_tracking(self._tags)
             try:
@@ -123,10 +145,18 @@ class QuantumTrainer:
                 status = "KILLED"
                 raise
             finally:
+                use = run.track_use()
                 self._tracker.finish(status)
         run.keep_tracking_id()
         # a slow store may tell the id of the run as late as its end
-        return replace(result, tracking_run_id=self._tracker.run_id)
+        return replace(result, tracking_run_id=self._tracker.run_id, machine_use=use)
+
+
+class _NoMachine:
+    """In place of a run on machines, for executors of this process."""
+
+    def close(self) -> None:
+        """Nothing is open."""
 
 
 class _Run:
@@ -153,10 +183,12 @@ class _Run:
         self.order = BatchOrder(len(training), config.batch_size, config.seed)
         self.progress = Progress()
         self.best: dict[str, torch.Tensor] | None = None
-        self.identity = _identity(config, model, values, labels)
-        self.run_id = trainer._run_id or _default_run_id(config, self.identity)
+        self.identity = run_identity(config, model, values, labels)
+        self.run_id = trainer._run_id or default_run_id(config, self.identity)
         self.resumed_at_epoch = 0
-        self._check_classes()
+        self.machine: MachineRun | None = None
+        self.use = UseByEpoch(None, resumed=False)
+        self.last_batch: Checkpoint | None = None
 
     def resume(self) -> None:
         """Go on from the newest checkpoint of this run, if there is one."""
@@ -168,9 +200,20 @@ class _Run:
         _LOG.info("run %s goes on after epoch %d, batch %d", self.run_id, self.progress.epoch, self.progress.batch)
 
     def start_anew(self) -> None:
-        """Drop what an earlier run of this name left, which a later resume would take for the state of this one."""
+        """Drop what an earlier run of this name left, which a later resume would take for the state of this one.
+
+        Its journal and its budget stay: what they answer is paid for.
+        """
         if self.store is not None:
             self.store.discard(self.run_id)
+        file = self._tracking_file()
+        if file is not None:
+            file.unlink(missing_ok=True)
+
+    def begin(self) -> None:
+        """Begin to count what is used of machines, and to remember the state after each batch."""
+        self.use = UseByEpoch(self.machine, resumed=self.progress.epoch > 0 or self.progress.batch > 0)
+        self._remember()
 
     def start_tracking(self, tags: Mapping[str, str]) -> None:
         known = self._tracking_file()
@@ -206,8 +249,12 @@ class _Run:
             disable=None if self.show_bar else True,
         )
         with bar:
-            while self.progress.epoch < self.config.epochs and not self.progress.stopped_early and not self._spent:
-                self._train_epoch(bar)
+            try:
+                while self.progress.epoch < self.config.epochs and not self.progress.stopped_early and not self._spent:
+                    self._train_epoch(bar)
+            except BaseException:
+                self._keep_last_batch()
+                raise
         if self.best is not None:
             self.model.load_state_dict(self.best)
         elif isinstance(self.optimizer, BatchOptimizer):
@@ -242,6 +289,7 @@ class _Run:
             self._follow_schedules()
             self._train_batch(self.training[torch.as_tensor(batches[number])])
             self.progress.batch = number + 1
+            self._remember()
             bar.update()
             if self._spent:
                 break
@@ -265,17 +313,21 @@ class _Run:
         sums.batches += 1
         sums.circuit_seconds += step.circuit_seconds
         sums.seconds += time.perf_counter() - started
+        self.use.book(sums)
 
     def _finish_epoch(self) -> dict[str, float]:
-        record = _record(self.progress.sums)
+        progress = self.progress
+        record = sums_record(progress.sums)
         if len(self.validation):
             rows = self.validation
             loss, accuracy = evaluate(self.model, self.loss_function, self.values[rows], self.labels[rows])
             record |= {"validation_loss": loss, "validation_accuracy": accuracy}
-        progress = self.progress
+            self.use.book(progress.sums)
+        record |= self.use.record(progress.sums)
         progress.epoch, progress.batch, progress.sums = progress.epoch + 1, 0, EpochSums()
         progress.history.append(record)
         self._watch(record)
+        self._remember()
         self._track(record, progress.epoch)
         last = progress.epoch == self.config.epochs or progress.stopped_early or self._spent
         if last or progress.epoch % self.config.checkpoint_interval == 0:
@@ -303,6 +355,26 @@ class _Run:
         self.store.write(self.run_id, self.progress.epoch, self.progress.batch, checkpoint)
         self.keep_tracking_id()
 
+    def _remember(self) -> None:
+        """Keep the state after the last finished batch, for a step on machines that cannot be finished."""
+        if self.machine is not None and self.store is not None:
+            self.last_batch = capture(self.model, self.optimizer, self.progress, self.best, self.identity)
+
+    def _keep_last_batch(self) -> None:
+        """Write the state after the last finished batch: the run goes on from there, and asks the same again."""
+        if self.store is not None and self.last_batch is not None:
+            done = self.last_batch.manifest["progress"]
+            self.store.write(self.run_id, done["epoch"], done["batch"], self.last_batch)
+            _LOG.warning("run %s stops after epoch %d, batch %d", self.run_id, done["epoch"], done["batch"])
+
+    def track_use(self) -> MachineUse | None:
+        """Record what the run has used of machines, in total and job by job."""
+        if self.machine is None:
+            return None
+        use = MachineUse.of(self.machine)
+        track_use(self.tracker, use, self.progress.epoch)
+        return use
+
     def _tracking_file(self) -> Path | None:
         return None if self.store is None else self.store.root / self.run_id / "tracking.json"
 
@@ -312,44 +384,11 @@ class _Run:
         if file is not None and self.tracker.run_id and not file.exists():
             write_json(file, {"run_id": self.tracker.run_id})
 
-    def _check_classes(self) -> None:
+    def check_classes(self) -> None:
+        """Refuse labels that the model has no output for, before anything is trained."""
         self.model.eval()  # no random numbers and no statistics are taken from this row
         with torch.no_grad():
             outputs = self.model(self.values[:1]).shape[1]
         highest = int(self.labels.max())
         if highest >= outputs:
             raise StageInputError(f"the labels go up to {highest}, but the model has {outputs} outputs")
-
-
-def _record(sums: EpochSums) -> dict[str, float]:
-    return {
-        "loss": sums.loss / sums.rows,
-        "accuracy": sums.correct / sums.rows,
-        "grad_norm": sums.grad_norm / sums.batches,
-        "circuit_time_ms": sums.circuit_seconds * 1000,
-        "seconds": sums.seconds,
-    }
-
-
-def _identity(
-    config: QuantumTrainingConfig,
-    model: nn.Module,
-    values: npt.NDArray[np.float64],
-    labels: npt.NDArray[np.int64],
-) -> dict[str, Any]:
-    """What a checkpoint must share with the run that goes on from it."""
-    digest = hashlib.sha256(np.ascontiguousarray(values).tobytes())
-    digest.update(np.ascontiguousarray(labels).tobytes())
-    shapes = {name: list(tensor.shape) for name, tensor in model.state_dict().items()}
-    circuits = [layer.circuit.fingerprint for layer in quantum_layers(model)]
-    return {
-        "config": config.to_dict(),
-        "model": {"class": type(model).__name__, "shapes": shapes, "circuits": circuits},
-        "samples_digest": digest.hexdigest(),
-    }
-
-
-def _default_run_id(config: QuantumTrainingConfig, identity: Mapping[str, Any]) -> str:
-    settings = {k: v for k, v in identity["config"].items() if k not in config.OF_THE_RUN}
-    text = json.dumps({**identity, "config": settings}, sort_keys=True)
-    return f"{config.model}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"

@@ -120,6 +120,11 @@ class LocalBudget:
         """The keys that begin with `prefix` and are still reserved."""
         return tuple(one.key for one in self.entries() if one.state == "reserved" and one.key.startswith(prefix))
 
+    def entry(self, key: str) -> LedgerEntry | None:
+        """The money of the job `key`; None when there never was any."""
+        with self._connection() as connection:
+            return self._entry(connection, key)
+
     def entries(self) -> tuple[LedgerEntry, ...]:
         """All entries, by key."""
         with self._transaction() as connection:
