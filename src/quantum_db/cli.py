@@ -22,6 +22,7 @@ Train hybrid quantum-classical models, compare them with classical ones, deploy 
 commands:
   pipeline run      run the whole training pipeline on this machine
   pipeline compile  write the pipelines as YAML for Kubeflow
+  plan              say what a training run will take and cost, before it starts
   stage NAME        run one stage: preprocess, quantum-encode, train, evaluate or deploy
   serve             serve a trained model over HTTP
   gateway           serve IonQ's API over a queue and workers of your own

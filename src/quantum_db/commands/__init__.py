@@ -12,6 +12,7 @@ COMMANDS = Table(
     {
         "stage": "quantum_db.commands.stage:main",
         "pipeline": "quantum_db.commands.pipeline:main",
+        "plan": "quantum_db.commands.plan:main",
         "serve": "quantum_db.commands.serve:main",
         "gateway": "quantum_db.commands.gateway:main",
         "worker": "quantum_db.commands.worker:main",
