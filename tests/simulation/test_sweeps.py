@@ -29,7 +29,7 @@ def forced(monkeypatch):
     def force(number, lane_bits, block_bits, threads=1):
         library = libraries()[min(number, len(libraries()) - 1)]
 
-        def layout(rows, dtype, known, n_qubits=20):
+        def layout(rows, dtype, known, n_qubits):
             width = library.width(dtype) >> lane_bits
             return Layout(library, lane_bits, width, -(-rows // width))
 
@@ -39,11 +39,11 @@ def forced(monkeypatch):
         program = lambda *key: kernel_program(*key[:4], block_bits)  # noqa: E731
         monkeypatch.setattr(adjoint, "kernel_program", program)
         monkeypatch.setattr(sweeps, "PIECE_BITS", 0)
-        adjoint._plan.cache_clear()
+        adjoint.plan_for.cache_clear()
         kernel_program.cache_clear()
 
     yield force
-    adjoint._plan.cache_clear()
+    adjoint.plan_for.cache_clear()
     kernel_program.cache_clear()
 
 
@@ -193,8 +193,8 @@ def test_masks_in_a_block_are_those_of_the_state():
 def test_few_rows_fill_lines_with_amplitudes():
     known = libraries()
     lanes = known[0].width(torch.float32)
-    assert choose(lanes, torch.float32, known).lane_bits == 0
-    assert choose(1, torch.float32, known).width == max(1, lanes >> 4)
+    assert choose(lanes, torch.float32, known, 10).lane_bits == 0
+    assert choose(1, torch.float32, known, 10).width == max(1, lanes >> 4)
     assert choose(1, torch.float32, known, n_qubits=1).lane_bits <= 1
 
 

@@ -65,8 +65,8 @@ def differentiable_expectations(
 
 
 @dataclass(frozen=True, eq=False)
-class _Plan:
-    """How runs of one shape go: what is the same for all of them."""
+class Plan:
+    """How runs of one shape go: what is the same for all of them. `call` lacks only the tensors of a run."""
 
     layout: Layout
     program: KernelProgram
@@ -76,10 +76,14 @@ class _Plan:
 
 
 @lru_cache(maxsize=256)
-def _plan(
+def plan_for(
     circuit: Circuit, known: tuple[KernelLibrary, ...], rows: int, weight_rows: int, from_states: bool,
     dtype: torch.dtype, threads: int,
-) -> _Plan:  # fmt: skip
+) -> Plan:  # fmt: skip
+    """How `rows` rows of `circuit` run on the first of the builds `known`; equal runs are planned once.
+
+    Raises ConfigurationError when the states do not fit into memory.
+    """
     n_qubits = circuit.n_qubits
     layout = choose(rows, dtype, known, n_qubits)
     tile_numbers = layout.width * 2 * 2**n_qubits
@@ -111,7 +115,7 @@ def _plan(
         elements=ctypes.addressof(program.elements),
         fused=ctypes.addressof(program.fused),
     )
-    return _Plan(layout, program, call, tile_numbers, 1 if inside or threads == 1 else layout.tiles)
+    return Plan(layout, program, call, tile_numbers, 1 if inside or threads == 1 else layout.tiles)
 
 
 class _Run:
@@ -119,7 +123,7 @@ class _Run:
 
     def __init__(self, circuit: Circuit, weights: Tensor, features: Tensor, states: Tensor | None) -> None:
         self.dtype, rows = weights.dtype, len(features)
-        self.plan = _plan(
+        self.plan = plan_for(
             circuit,
             libraries(),
             rows,

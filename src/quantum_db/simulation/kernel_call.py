@@ -136,7 +136,7 @@ class Layout:
     tiles: int
 
 
-def choose(rows: int, dtype: torch.dtype, known: Sequence[KernelLibrary], n_qubits: int = 20) -> Layout:
+def choose(rows: int, dtype: torch.dtype, known: Sequence[KernelLibrary], n_qubits: int) -> Layout:
     """The fastest tiles for `rows` rows: lines are full of rows, or of amplitudes of few rows."""
     library = known[0]
     lanes = library.width(dtype)

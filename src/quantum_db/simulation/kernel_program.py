@@ -38,7 +38,6 @@ class KernelProgram:
     elements: Any
     fused: Any
     n_sweeps: int
-    n_steps: int
     n_fused: int
     n_elements: int
 
@@ -97,7 +96,6 @@ class _Builder:
             elements=_array(Element, self.elements),
             fused=_array(Fused, self.fused),
             n_sweeps=len(sweeps),
-            n_steps=len(packed["passes"][1]),
             n_fused=len(self.fused),
             n_elements=len(self.elements),
         )
@@ -183,7 +181,7 @@ def _array(kind: Any, items: list[Any]) -> Any:
 
 @lru_cache(maxsize=256)
 def kernel_program(
-    circuit: Circuit, from_states: bool, per_row_weights: bool, lane_bits: int = 0, block_bits: int = 11
+    circuit: Circuit, from_states: bool, per_row_weights: bool, lane_bits: int, block_bits: int
 ) -> KernelProgram:
     """Pack `circuit` for the kernel; equal circuits are packed once."""
     return _Builder(circuit, from_states, per_row_weights).build(lane_bits, block_bits)

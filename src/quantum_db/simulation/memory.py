@@ -57,7 +57,10 @@ def check_memory(
 
 
 def check_kernel_memory(n_qubits: int, rows: int, padded_rows: int, amplitude_bytes: int) -> None:
-    """Raise ConfigurationError unless the compiled kernel's two states per padded row fit, one forward, one back."""
+    """Raise ConfigurationError unless two states per padded row fit, one forward, one back: the compiled kernel's most.
+
+    Where one tile at a time is gone back through, the kernel needs less: one state per row, and one tile.
+    """
 
     def needed(qubits: int) -> int:
         return 2 * (1 << qubits) * padded_rows * amplitude_bytes

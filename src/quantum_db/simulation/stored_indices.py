@@ -19,15 +19,9 @@ class StoredIndices:
     """The map for `n_qubits` wires, at first the identity with wire 0 most significant."""
 
     def __init__(self, n_qubits: int) -> None:
-        self._identity = [1 << (n_qubits - 1 - wire) for wire in range(n_qubits)]
-        self.columns = list(self._identity)
-        self.rows = list(self._identity)
+        self.columns = [1 << (n_qubits - 1 - wire) for wire in range(n_qubits)]
+        self.rows = list(self.columns)
         self.offset = 0
-
-    @property
-    def is_identity(self) -> bool:
-        """Whether stored and logical indices are the same."""
-        return self.columns == self._identity and self.offset == 0
 
     def cnot(self, control: int, target: int) -> None:
         """Apply CNOT."""

@@ -20,7 +20,6 @@ struct Places {
   int pivot[MOST];                     // ascending, in bits of line numbers
   int64_t flip[MOST + MOST_LANES], sign[MOST + MOST_LANES];
   int64_t member[1 << MOST];           // flips of the line wires combined; wire w is bit w of the role
-  Places() = default;
   Places(const Pass& pass, const Wire* all, int lane_bits_)
       : lines(int(pass.lines)), wires(int(pass.lines + pass.lanes)), lane_bits(lane_bits_) {
     int64_t reduced[MOST];

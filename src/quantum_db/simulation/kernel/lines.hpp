@@ -69,8 +69,3 @@ template <typename Work> void each_part(int parts, const Work& work) {
     work(0);
   }
 }
-
-// Room that several threads write to without sharing cache lines, aligned for vectors.
-template <typename X> struct alignas(64) Apart {
-  X value;
-};

@@ -28,8 +28,9 @@ template <typename T, int V> struct Observables {
       for (int l = 0; l < V; ++l) signs[o][l] = parity(t.low(l) & c.observables[o].sign) ? T(-1) : T(1);
   }
   static bool diagonal(const Observable& o) { return o.flip == 0; }
-  // The signs of a string on lines: its mask there, and 1 where the phase is a minus.
+  // The mask of a string's signs on the numbers of lines.
   int64_t line_sign(const Observable& o) const { return o.sign >> t.lane_bits; }
+  // 1 or -1: from a parity, and from a phase of a half turn.
   static T turned(const Observable& o, int bit) { return (bit ^ int(o.phase >> 1)) & 1 ? T(-1) : T(1); }
 
   void transform(Vec (&x)[1 << GROUP]) const {

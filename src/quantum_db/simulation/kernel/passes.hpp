@@ -117,12 +117,12 @@ template <typename T, int V> struct Passes {
     }
   };
 
-  template <int G, bool LANES> static inline Line load(const Prepared& p, const Line* block, int64_t index, int role) {
+  template <bool LANES> static inline Line load(const Prepared& p, const Line* block, int64_t index, int role) {
     const int64_t at = index ^ p.places.member[role];
     if (!LANES) return block[at];
     return L::moved(block[at >> p.places.lane_bits], p.from[at & ((1 << p.places.lane_bits) - 1)]);
   }
-  template <int G, bool LANES>
+  template <bool LANES>
   static inline void store(const Prepared& p, Line* block, int64_t index, int role, const Line& x) {
     const int64_t at = index ^ p.places.member[role];
     if (!LANES) block[at] = x;
@@ -153,9 +153,9 @@ template <typename T, int V> struct Passes {
     for (int64_t i = 0; i < lines >> G; ++i) {
       const int64_t index = p.places.template start<G>(i, inverted);
       Line x[1 << G];
-      for (int r = 0; r < 1 << G; ++r) x[r] = load<G, LANES>(p, psi, index, r);
+      for (int r = 0; r < 1 << G; ++r) x[r] = load<LANES>(p, psi, index, r);
       turn<G, LANES>(p, x);
-      for (int r = 0; r < 1 << G; ++r) store<G, LANES>(p, psi, index, r, x[r]);
+      for (int r = 0; r < 1 << G; ++r) store<LANES>(p, psi, index, r, x[r]);
     }
   }
 
@@ -198,14 +198,14 @@ template <typename T, int V> struct Passes {
         const int64_t index = p.places.template start<G>(i, inverted);
         Line x[1 << G], y[1 << G];
         for (int r = 0; r < 1 << G; ++r) {
-          x[r] = load<G, LANES>(p, psi, index, r);
-          y[r] = load<G, LANES>(p, lam, index, r);
+          x[r] = load<LANES>(p, psi, index, r);
+          y[r] = load<LANES>(p, lam, index, r);
         }
         measure<G, LANES>(p, sum, x, y);
         turn<G, LANES>(p, x);
-        for (int r = 0; r < 1 << G; ++r) store<G, LANES>(p, psi, index, r, x[r]);
+        for (int r = 0; r < 1 << G; ++r) store<LANES>(p, psi, index, r, x[r]);
         turn<G, LANES>(p, y);
-        for (int r = 0; r < 1 << G; ++r) store<G, LANES>(p, lam, index, r, y[r]);
+        for (int r = 0; r < 1 << G; ++r) store<LANES>(p, lam, index, r, y[r]);
       }
       add_up<G>(p, sum, sums);
     }

@@ -1,9 +1,6 @@
 // Sweeps over the state: passes done block by block, so that a block stays in the cache from pass to pass.
 #pragma once
 
-#include <memory>
-#include <new>
-
 #include "passes.hpp"
 
 template <typename T, int V> struct Sweeps {
