@@ -5,18 +5,10 @@
 Machine: bandwidth by a triad (a = b + s c, 3 arrays) for growing sizes, since small states live in a cache;
 multiply-add rate by a product of float32 matrices. Both for the numbers of threads that the steps use, best of several.
 
-Work, per sample, with N = 2^n amplitudes of 8 bytes (S = 8 N bytes), g one-qubit matrices after the product state
-(one per qubit and layer but the first, whose rotations are in the product state) in p passes over the state:
-
-- a matrix takes 28 operations per pair of amplitudes forward (4 complex products of 6, 2 complex sums of 2) and 88
-  backward (28 to undo it on each of 2 states, 4 complex multiply-adds of 8 for the gradient): 58 N per matrix;
-- the product state takes 12 N forward (6 per complex product, 2 + 4 + ... + N of them) and 36 N backward;
-- n expectation values of Z take (n + 3) N, and their gradient, the state to carry backward, (n + 4) N;
-- together N (58 g + 2 n + 55) operations;
-- a pass reads and writes 1 state forward (2 S) and 2 backward (4 S); product state, expectation values and their
-  gradients move 11.5 S more: together S (6 p + 11.5) bytes between the processor and wherever the states are.
-
-The bandwidth that counts is that for the two states which are worked on at a time, in cache or in memory.
+Work: `measuring.operations` counts it from the kernel's own plan for the case. The least time that the multiply-add
+rate allows is that of the slots counted there, since a lone addition takes as long as a multiply-add; the least time
+that the bandwidth allows is that of the states moved. The bandwidth that counts is that for the tiles which are worked
+on at a time, one or one per thread, and for the tile beside each in the gradient: in cache or in memory.
 """
 
 from __future__ import annotations
@@ -29,19 +21,21 @@ from typing import Any
 
 import torch
 
+from benchmarks.measuring.operations import backward_count, forward_count, passes_of, states_moved
 from benchmarks.measuring.work import Case
 from quantum_db.layers.torch_layer import QuantumLayer
-from quantum_db.simulation.adjoint import kernel_program
-from quantum_db.simulation.kernel_call import choose, libraries
-from quantum_db.simulation.threads import threads_for
+from quantum_db.simulation.adjoint import Plan, plan_for
+from quantum_db.simulation.kernel_call import libraries
+from quantum_db.simulation.threads import thread_count
 
 TRIAD_BYTES = [2**power for power in range(18, 30)]
 """Sizes of the three arrays together. Below the first, starting the operation would be measured."""
 MATRIX = 2048
+COMPLEX64_BYTES = 8
 
 
 def machine_limits(threads: int) -> dict[str, Any]:
-    """Bandwidth in GB/s by size, and multiply-add operations (2 each) in GFLOP/s."""
+    """Bandwidth in GB/s by size, and the multiply-add rate as GFLOP/s, 2 for each."""
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
@@ -54,22 +48,30 @@ def machine_limits(threads: int) -> dict[str, Any]:
 
 
 def work_of(case: Case) -> dict[str, Any] | None:
-    """Operations and bytes of a step, as the module's text counts them; None where the kernel was not built."""
+    """Multiply-adds, operations and bytes of a step in float32; None where the kernel was not built."""
     if not libraries():
         return None
-    with threads_for(case.n, case.batch):
-        threads = torch.get_num_threads()
-    layout = choose(case.batch, torch.float32, libraries())
-    passes = kernel_program(QuantumLayer(case.n, case.layers).circuit, False, False).n_steps
-    gates, amplitudes = case.n * (case.layers - 1), 2**case.n
-    tiles_at_once = 1 if layout.tiles < threads else min(threads, layout.tiles)
+    threads = thread_count(case.n, case.batch)
+    circuit = QuantumLayer(case.n, case.layers).circuit
+    return work_of_plan(plan_for(circuit, libraries(), case.batch, 1, False, torch.float32, threads))
+
+
+def work_of_plan(plan: Plan) -> dict[str, Any]:
+    """The same for any plan in float32 that starts from a product state."""
+    layout, program, threads = plan.layout, plan.program, int(plan.call.threads)
+    lanes = layout.library.width(torch.float32)
+    state_bytes = layout.width * 2**plan.call.n_qubits * COMPLEX64_BYTES
+    count = forward_count(plan) + backward_count(plan)
+    tiles_at_once = 1 if plan.call.inside else min(threads, layout.tiles)
     return {
         "threads": threads,
-        "fused_gates": gates,
-        "passes": passes,
-        "gflop": case.batch * amplitudes * (58 * gates + 2 * case.n + 55) / 1e9,
-        "gb": case.batch * amplitudes * 8 * (6 * passes + 11.5) / 1e9,
-        "working_set_bytes": 2 * tiles_at_once * layout.width * amplitudes * 8,
+        "fused_gates": sum(one.lines + one.lanes for one in passes_of(plan)),
+        "passes": len(list(passes_of(plan))),
+        "sweeps": program.n_sweeps,
+        "multiply_adds": count.slots * lanes / 1e9,
+        "gflop": count.operations * lanes / 1e9,
+        "gb": states_moved(plan) * layout.tiles * state_bytes / 1e9,
+        "working_set_bytes": 2 * tiles_at_once * state_bytes,
     }
 
 
