@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from decimal import Decimal
 from typing import Any
@@ -50,13 +49,17 @@ def plain(value: Any) -> Any:
     return round(value, 3) if isinstance(value, float) else value
 
 
+_Counted = frozenset[tuple[tuple[int, int], int]]
+"""One-qubit and two-qubit gates of the circuits of a job, and how many there are of each size."""
+
+
 class Till:
     """Prices requests on one target; `debiasing` as it is sent with every job."""
 
     def __init__(self, target: PlannedTarget, prices: PriceTable, debiasing: bool = False) -> None:
         self.target, self.prices, self.debiasing = target, prices, debiasing
         self._known: dict[tuple[int, int | None], tuple[Request, Totals]] = {}
-        self._jobs: dict[tuple[frozenset[tuple[CircuitSize, int]], int | None], Totals] = {}
+        self._jobs: dict[tuple[_Counted, int | None], Totals] = {}
 
     def price(self, request: Request, shots: int | None) -> Totals:
         """What one run of `request` takes."""
@@ -70,25 +73,27 @@ class Till:
         if not request.n_circuits:
             return Totals()
         total = Totals(rounds=1)
-        alike = Counter(frozenset(Counter(request.circuits[n].size for n in job).items()) for job in request.jobs)
-        for sizes, count in alike.items():
-            total += self._job(sizes, shots).times(count)
+        sizes = [(circuit.size.gates_1q, circuit.size.gates_2q) for circuit in request.circuits]
+        alike = Counter(frozenset(Counter(sizes[number] for number in job).items()) for job in request.jobs)
+        for counted, count in alike.items():
+            total += self._job(counted, shots).times(count)
         return total
 
-    def _job(self, counted: frozenset[tuple[CircuitSize, int]], shots: int | None) -> Totals:
+    def _job(self, counted: _Counted, shots: int | None) -> Totals:
         key = (counted, shots)
         if key not in self._jobs:
-            self._jobs[key] = self._priced_job([size for size, count in counted for _ in range(count)], shots or 0)
+            self._jobs[key] = self._priced_job(counted, shots or 0)
         return self._jobs[key]
 
-    def _priced_job(self, sizes: Sequence[CircuitSize], drawn: int) -> Totals:
+    def _priced_job(self, counted: _Counted, drawn: int) -> Totals:
+        sizes = [CircuitSize(*gates) for gates, count in counted for _ in range(count)]
         seconds = self.target.seconds(sizes, drawn)
         low = high = Decimal(0)
         if not self.target.embedded:
             asked = {"error_mitigation": {"debiasing": self.debiasing}}
             mitigated = mitigation_applies(self.target.name, drawn, asked)
             billed = Decimal(str(round(seconds, 6)))
-            quote = self.prices.quote(self.target.name, sizes, max(drawn, 1), mitigated, billed)
+            quote = self.prices.quote(self.target.price_name, sizes, max(drawn, 1), mitigated, billed)
             low, high = quote.low, quote.high
         return Totals(
             circuits=len(sizes),

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from quantum_db.backends.protocols import Batch, CircuitRows, RowResults
+from quantum_db.backends.remote import TargetLimits
 from quantum_db.circuits.circuit import Circuit, op
 from quantum_db.circuits.light_cone import dead_weights
 from quantum_db.execution.measured import filled, measured_circuits
@@ -35,6 +36,8 @@ Pattern = tuple[bool, ...]
 """For each feature slot whether its value is other than zero."""
 
 _GATE_BYTES = written_load(Circuit(1, (op("X", 0),))).body_bytes - written_load(Circuit(1)).body_bytes
+_AMPLE_FRAME = 8192
+"""More bytes than a job's body has beside its circuits."""
 _SURELY_DIFFERENT = 24
 """Random directions over more slots than this are taken to be different (2^24 is far more than a run draws)."""
 
@@ -117,7 +120,7 @@ class CircuitCounter:
 
     def packed(self, circuits: Sequence[Sent]) -> Request:
         """The fewest jobs for these circuits."""
-        return Request(tuple(circuits), split([entry.load for entry in circuits], self.target.limits))
+        return Request(tuple(circuits), jobs_of([entry.load for entry in circuits], self.target.limits))
 
     def row(self, other: bool = False) -> CircuitRows:
         """One row of random features without zeros; `other` makes a second such row."""
@@ -250,6 +253,24 @@ class CircuitCounter:
     @cached_property
     def _moved_slots(self) -> int:
         return len(live_columns(self.row(), self.wanted))
+
+
+def jobs_of(loads: Sequence[JobLoad], limits: TargetLimits) -> tuple[tuple[int, ...], ...]:
+    """What `split` gives; sooner where everything surely fits into one job, and where all circuits are equal."""
+    count = len(loads)
+    if not count:
+        return ()
+    gates, body = sum(load.gates for load in loads), sum(load.body_bytes for load in loads)
+    asked = ((count, limits.max_circuits), (gates, limits.max_gates), (body + _AMPLE_FRAME, limits.max_body_bytes))
+    if all(most is None or amount <= most for amount, most in asked):
+        return (tuple(range(count)),)
+    if any(load != loads[0] for load in loads):
+        return split(loads, limits)
+    # no job holds more than this, so the first job of so many is as full as any
+    bounds = ((1, limits.max_circuits), (gates // count, limits.max_gates), (body // count, limits.max_body_bytes))
+    most_in_job = min([count, *(most // each for each, most in bounds if most is not None and each)])
+    size = len(split(loads[: most_in_job + 1], limits)[0])
+    return tuple(tuple(range(first, min(first + size, count))) for first in range(0, count, size))
 
 
 class _Recorder:
