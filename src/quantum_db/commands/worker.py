@@ -64,7 +64,7 @@ def main(arguments: Sequence[str]) -> int:
         parser_for(WorkerCommandOptions, "qstore worker", DESCRIPTION, EXAMPLES).parse_args(arguments),
         WorkerCommandOptions,
     )
-    for package in ("sqlalchemy", "httpx", "orjson"):
+    for package in ("sqlalchemy", "httpx", "msgspec"):
         require_package(package, "gateway", "The worker")
     from quantum_db.gateway.ledger import Database
     from quantum_db.gateway.worker import Worker

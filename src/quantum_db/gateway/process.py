@@ -16,6 +16,7 @@ from typing import Any
 from quantum_db.errors import ConfigurationError
 from quantum_db.gateway.faults import read_fault_plan
 from quantum_db.gateway.generated_key import GENERATED_TENANT, generated_key
+from quantum_db.gateway.recent_programs import RecentPrograms
 from quantum_db.gateway.targets import SIMULATOR, SIMULATOR_QUBITS, TargetTable, target_table
 from quantum_db.gateway.tenants import Tenants, tenants_from_file, tenants_from_text
 from quantum_db.gateway.worker import Worker, WorkerOptions
@@ -246,8 +247,10 @@ def _running_workers(
     workers = Workers(stop_process)
     given = WorkerOptions(targets=targets.names(), upstream_url=_upstream(options), **options.worker_options)
     try:
+        if options.workers:
+            service.programs = RecentPrograms()
         for _ in range(options.workers):
-            workers.start(Worker(given, service.database, service.metrics))
+            workers.start(Worker(given, service.database, service.metrics, service.programs))
         yield workers
     finally:
         workers.stop()

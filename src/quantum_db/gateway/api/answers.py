@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 from typing import Any
 
-import orjson
+import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+_ENCODER = msgspec.json.Encoder(decimal_format="number")
 _LEFT_OUT_FOR_CIRQ = ("failure", "warning", "next")
 
 
 class JsonAnswer(Response):
-    """A JSON answer, written by orjson; Decimal is written as a number."""
+    """A JSON answer; Decimal is written as a number."""
 
     media_type = "application/json"
 
     def render(self, content: Any) -> bytes:
         """`content` as JSON."""
-        return orjson.dumps(content, default=_plain)
+        return _ENCODER.encode(content)
 
 
 def is_cirq(request: Request) -> bool:
@@ -41,9 +41,3 @@ def as_text(moment: datetime | None, skew_s: float = 0.0) -> str | None:
         return None
     shifted = (moment + timedelta(seconds=skew_s)).astimezone(UTC)
     return shifted.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def _plain(value: Any) -> float:
-    if isinstance(value, Decimal):
-        return float(value)
-    raise TypeError(f"{type(value).__name__} has no form in JSON")

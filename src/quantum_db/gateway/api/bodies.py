@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import orjson
+import msgspec
 from starlette.requests import ClientDisconnect, Request
 
 from quantum_db.gateway.api.errors import ApiError
@@ -32,9 +32,11 @@ async def read_body(request: Request, max_bytes: int) -> bytes:
 def parse_object(body: bytes) -> dict[str, Any]:
     """The JSON object in a body; ApiError 400 for anything else. NaN and infinities are no JSON."""
     try:
-        content = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        reason = f"{error.msg} at line {error.lineno}, column {error.colno}" if body.strip() else "it is empty"
+        content = msgspec.json.decode(body)
+    except RecursionError as error:
+        raise ApiError(400, "the body is not valid JSON: it is nested too deeply") from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        reason = str(error) if body.strip() else "it is empty"
         raise ApiError(400, f"the body is not valid JSON: {reason}") from error
     if not isinstance(content, dict):
         raise ApiError(400, f"the body is a JSON {_kind(content)}; send an object")

@@ -14,6 +14,7 @@ from quantum_db.gateway.api.errors import ApiError
 from quantum_db.gateway.api.waiting import FreshJobs, StatusWatcher
 from quantum_db.gateway.faults import FaultPlan
 from quantum_db.gateway.ledger import Accounts, CircuitQueue, Database, JobLedger, Sessions
+from quantum_db.gateway.recent_programs import RecentPrograms
 from quantum_db.gateway.targets import TargetTable
 from quantum_db.gateway.tenants import Tenant, Tenants
 from quantum_db.pricing import PriceTable
@@ -57,6 +58,7 @@ class Service:
     settings: ApiSettings = field(default_factory=ApiSettings)
     faults: FaultPlan | None = None
     wake_workers: Callable[[], None] = lambda: None
+    programs: RecentPrograms | None = None  # where workers run in this process
 
     def __post_init__(self) -> None:
         self.jobs = JobLedger(self.database, max(0.0, self.settings.idempotency_window_s))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-import orjson
+import msgspec
 
 from quantum_db.circuits.ionq import WireLimits, WireProgram, read_input
 from quantum_db.gateway.api.bodies import flag_of, object_of, parse_object, text_of, whole_of
@@ -36,6 +36,7 @@ class Submission:
 
     job: NewJob
     target: Target
+    program: WireProgram
 
 
 def read_submission(
@@ -90,7 +91,7 @@ def checked_submission(
         drawn_shots=shots * program.n_circuits if forwarded or model_of(target, noise) != "ideal" else 0,
         tasks=() if forwarded else _tasks(program.n_circuits, len(raw)),
     )
-    return Submission(job, target)
+    return Submission(job, target, program)
 
 
 def _kind(content: dict[str, Any]) -> str:
@@ -117,10 +118,10 @@ def _program(kind: str, content: dict[str, Any], target: Target) -> WireProgram:
 
 
 def check_storable(given: object) -> None:
-    """Raise ApiError 400 for JSON that is nested too deeply to be written again (about 250 levels)."""
+    """Raise ApiError 400 for JSON that is nested too deeply to be written again (hundreds of levels)."""
     try:
-        orjson.dumps(given)
-    except orjson.JSONEncodeError as error:
+        msgspec.json.encode(given)
+    except RecursionError as error:
         raise ApiError(
             400, "input is nested too deeply; a list of circuits has about five levels", ("input",)
         ) from error

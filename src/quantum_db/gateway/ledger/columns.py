@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-import orjson
+import msgspec
 from sqlalchemy import BigInteger, Dialect, LargeBinary, Numeric, String
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.expression import FunctionElement
@@ -51,7 +51,7 @@ class Packed(TypeDecorator[Any]):
         """Pack JSON data; None stays NULL."""
         if value is None:
             return None
-        content = orjson.dumps(value)
+        content = msgspec.json.encode(value)
         return b"z" + zlib.compress(content, 1) if len(content) >= _COMPRESS_FROM else b"j" + content
 
     def process_result_value(self, value: Any, dialect: Dialect) -> Any:
@@ -60,8 +60,8 @@ class Packed(TypeDecorator[Any]):
             return None
         content = bytes(value)
         try:
-            return orjson.loads(zlib.decompress(content[1:]) if content[:1] == b"z" else content[1:])
-        except (zlib.error, orjson.JSONDecodeError) as error:
+            return msgspec.json.decode(zlib.decompress(content[1:]) if content[:1] == b"z" else content[1:])
+        except (zlib.error, msgspec.DecodeError, UnicodeDecodeError) as error:
             raise StoreError(
                 f"a record of the ledger is damaged ({error}): its bytes on disk changed; restore the database from a "
                 "backup"

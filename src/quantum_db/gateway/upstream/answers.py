@@ -9,7 +9,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx
-import orjson
+import msgspec
 
 from quantum_db.gateway.upstream.errors import (
     UpstreamAnswerError,
@@ -93,9 +93,9 @@ def http_date(value: str) -> datetime | None:
 def json_object(answer: httpx.Response, what: str) -> dict[str, Any]:
     """The JSON object of an answer; UpstreamAnswerError when it holds none."""
     try:
-        content = orjson.loads(answer.content)
-    except orjson.JSONDecodeError as error:
-        raise UpstreamAnswerError(f"the upstream's answer to {what} is not JSON ({error.msg})") from error
+        content = msgspec.json.decode(answer.content)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise UpstreamAnswerError(f"the upstream's answer to {what} is not JSON ({error})") from error
     if not isinstance(content, dict):
         raise UpstreamAnswerError(f"the upstream's answer to {what} is a {type(content).__name__}, not an object")
     return content
@@ -104,8 +104,8 @@ def json_object(answer: httpx.Response, what: str) -> dict[str, Any]:
 def reason_of(answer: httpx.Response) -> str:
     """The message of an error answer in IonQ's shape, on one line and short; never the body as a whole."""
     try:
-        content = orjson.loads(answer.content)
-    except orjson.JSONDecodeError:
+        content = msgspec.json.decode(answer.content)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return "no reason given"
     message = content.get("message") if isinstance(content, dict) else None
     if not isinstance(message, str) or not message.strip():

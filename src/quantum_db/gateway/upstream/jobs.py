@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-import orjson
+import msgspec
 
 from quantum_db.gateway.upstream.errors import UpstreamAnswerError
 
@@ -49,13 +49,13 @@ class SubmittedJob:
             "shots": self.shots,
             "name": upstream_name(self.intent_id, self.name),
             "metadata": {INTENT_KEY: self.intent_id},
-            "input": orjson.Fragment(self.circuits_json),
+            "input": msgspec.Raw(self.circuits_json),
         }
         if self.settings:
             content["settings"] = dict(self.settings)
         if self.noise:  # for an upstream that plays its machines; IonQ's have their own
             content["noise"] = dict(self.noise)
-        return orjson.dumps(content)
+        return msgspec.json.encode(content)
 
 
 def upstream_name(intent_id: str, name: str) -> str:

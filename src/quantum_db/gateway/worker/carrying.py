@@ -11,7 +11,7 @@ import logging
 import time
 from dataclasses import dataclass, field
 
-import orjson
+import msgspec
 
 from quantum_db.gateway.ledger.errors import LedgerUnavailableError
 from quantum_db.gateway.ledger.records import LeasedTask, UpstreamRecord, UpstreamState
@@ -174,7 +174,7 @@ class Carrier:
             kind=task.kind,
             target=task.target,
             shots=task.shots,
-            circuits_json=orjson.dumps(body),
+            circuits_json=msgspec.json.encode(body),
             name=task.name or "",
             settings=task.settings or {},
             noise=task.noise or {},

@@ -14,6 +14,7 @@ from quantum_db.errors import ConfigurationError, QStoreError
 from quantum_db.gateway.ledger import CircuitQueue, JobLedger
 from quantum_db.gateway.ledger.errors import JobNotFoundError, LeaseLostError, LedgerUnavailableError
 from quantum_db.gateway.ledger.records import LeasedTask, ResultKind, TaskResult
+from quantum_db.gateway.recent_programs import RecentPrograms
 from quantum_db.gateway.simulation import machine_noise, run_exact, run_noisy
 from quantum_db.gateway.targets import MACHINES
 from quantum_db.gateway.worker.coalescing import HistogramCache
@@ -59,6 +60,7 @@ class Simulating:
         cache: HistogramCache,
         stopped: threading.Event,
         wanted: threading.Event,
+        programs: RecentPrograms,
     ) -> None:
         self._options = options
         self._jobs = jobs
@@ -68,6 +70,7 @@ class Simulating:
         self._cache = cache
         self._stopped = stopped
         self._wanted = wanted
+        self._programs = programs
 
     def run(self) -> None:
         """Work until stopped. A ledger that is away is waited for; what it holds then is taken up again later."""
@@ -128,7 +131,7 @@ class Simulating:
             return None
         try:
             if task.job_id not in inputs:
-                inputs[task.job_id] = read_input(task.kind, self._jobs.body(task.job_id)).circuits
+                inputs[task.job_id] = self._circuits(task)
             noise = _noise_of(task)
             if noise != IDEAL:
                 machine_noise(noise)
@@ -137,8 +140,16 @@ class Simulating:
         except QStoreError as error:
             self._fail(task, error.code if isinstance(error, WireError) else "InvalidInput", str(error))
             return None
-        circuits = inputs[task.job_id][task.first : task.first + task.circuits]
+        end = task.first + task.circuits
+        if end == task.n_circuits:  # the last task; whoever needs the circuits again reads the ledger
+            self._programs.drop(task.job_id)
+        circuits = inputs[task.job_id][task.first : end]
         return _Work(task, circuits, noise, _seed_of(task))
+
+    def _circuits(self, task: LeasedTask) -> Sequence[WireCircuit]:
+        """All circuits of the task's job."""
+        kept = self._programs.get(task.job_id)
+        return read_input(task.kind, self._jobs.body(task.job_id)).circuits if kept is None else kept
 
     def _run_together(self, works: Sequence[_Work]) -> None:
         """Run and complete; when that fails for several together, each on its own, so that one cannot fail another."""

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 
 from quantum_db.gateway.ledger import CircuitQueue, Database, JobLedger
+from quantum_db.gateway.recent_programs import RecentPrograms
 from quantum_db.gateway.worker.forwarding import Forwarding
 from quantum_db.gateway.worker.leases import Leases
 from quantum_db.gateway.worker.options import WorkerOptions
@@ -18,14 +19,23 @@ _LOG = logging.getLogger(__name__)
 class Worker:
     """Leases circuits of its targets and runs or forwards them. `run` blocks; the other methods are for any thread."""
 
-    def __init__(self, options: WorkerOptions, database: Database, metrics: PrometheusMetrics) -> None:
+    def __init__(
+        self,
+        options: WorkerOptions,
+        database: Database,
+        metrics: PrometheusMetrics,
+        programs: RecentPrograms | None = None,
+    ) -> None:
         """Make a worker on `database`, which it shares with whoever else uses it and does not close.
+
+        `programs` are circuits that a gateway in the same process has read.
 
         Raises ConfigurationError when jobs are to be forwarded without a key for the upstream.
         """
         self._options = options
         self._database = database
         self._metrics = metrics
+        self._programs = RecentPrograms() if programs is None else programs
         self._queue = CircuitQueue(database)
         self._leases = Leases(self._queue, options.lease_s, metrics)
         self._stopped = threading.Event()
@@ -82,7 +92,15 @@ class Worker:
             jobs = JobLedger(self._database)
             parts.extend(
                 Simulating(
-                    self._options, jobs, self._queue, self._leases, self._metrics, cache, self._stopped, self._wanted
+                    self._options,
+                    jobs,
+                    self._queue,
+                    self._leases,
+                    self._metrics,
+                    cache,
+                    self._stopped,
+                    self._wanted,
+                    self._programs,
                 ).run
                 for _ in range(self._options.concurrency)
             )

@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Annotated, Any
 
-import orjson
+import msgspec
 from fastapi import APIRouter, Query, Request
 
 from quantum_db.gateway.api.answers import JsonAnswer, for_client
@@ -108,7 +108,7 @@ def jobs_router(service: Service) -> APIRouter:
         content["input"] = await service.in_thread(service.jobs.body, job.id)
 
         def read() -> Submission:
-            raw = orjson.dumps([job.id, content])
+            raw = msgspec.json.encode([job.id, content])
             return checked_submission(content, raw, tenant, service.targets, service.prices)
 
         return await _accept(service, tenant, read)
@@ -118,7 +118,8 @@ def jobs_router(service: Service) -> APIRouter:
 
 async def _accept(service: Service, tenant: Tenant, read: Callable[[], Submission]) -> JsonAnswer:
     def accept() -> tuple[Job, bool]:
-        new = read().job
+        submission = read()
+        new = submission.job
         if not service.settings.joins_intents:
             new = replace(new, intent_id=None)
         try:
@@ -127,6 +128,8 @@ async def _accept(service: Service, tenant: Tenant, read: Callable[[], Submissio
             if _shots_are_used_up(service, tenant, new):  # waiting does not help, so the client must not try again
                 raise ApiError(402, str(error), error="QuotaExhaustedError") from error
             raise
+        if service.programs is not None and accepted.created and new.tasks and not new.dry_run:
+            service.programs.keep(new.id, submission.program)
         return accepted.job, accepted.created
 
     job, created = await service.in_thread(accept)
