@@ -11,6 +11,7 @@ import pytest
 
 from quantum_db.circuits.ionq import read_input
 from quantum_db.gateway.ledger.states import JobState
+from quantum_db.gateway.recent_programs import RecentPrograms
 from quantum_db.gateway.worker import WorkerOptions
 from quantum_db.gateway.worker.coalescing import HistogramCache
 from quantum_db.gateway.worker.leases import Leases
@@ -26,9 +27,10 @@ class Bench:
         self.leases: Leases = ledger.leases(self.options)
         self.cache = HistogramCache()
         self.stopped = threading.Event()
+        self.programs = RecentPrograms()
         self.simulating = Simulating(
             self.options, ledger.jobs, ledger.queue, self.leases, ledger.metrics, self.cache, self.stopped,
-            threading.Event(),
+            threading.Event(), self.programs,
         )  # fmt: skip
 
 
@@ -185,3 +187,16 @@ def test_a_job_that_goes_away_before_it_is_read_is_passed_over(ledger: Ledger, c
         bench.leases.hold(task)
     bench.simulating._run(tasks)
     assert ledger.results(stays) == [{"1": 1.0}]
+
+
+def test_circuits_that_the_process_has_read_are_not_read_from_the_ledger_again(ledger: Ledger) -> None:
+    read = read_input("ionq.multi-circuit.v1", {"qubits": 3, "circuits": [{"circuit": BELL}] * 3})
+    job_id = ledger.accept([FLIP_FIRST] * 3, tasks=(2, 1))  # other circuits than those kept, to tell them apart
+    later = ledger.accept([FLIP_FIRST])
+    bench = Bench(ledger)
+    bench.programs.keep(job_id, read)
+    assert bench.simulating.run_once()
+    for found in ledger.results(job_id):
+        assert_close(found, {"0": 0.5, "3": 0.5})
+    assert ledger.results(later) == [{"1": 1.0}]
+    assert bench.programs.get(job_id) is None
