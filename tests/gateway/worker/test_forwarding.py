@@ -454,4 +454,4 @@ def test_one_worker_waits_for_hundreds_of_jobs(ledger: Ledger, upstream: Played)
         wait_for(lambda: ledger.queue.queue_length() == {}, within_s=60)
     assert {ledger.job(job_id).status for job_id in ids} == {JobState.COMPLETED}
     assert upstream.seen("submit") == 400
-    assert money(ledger) == (Decimal(0), Decimal(1250))
+    assert money(ledger) == (Decimal(0), Decimal(500))
