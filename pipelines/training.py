@@ -1,10 +1,11 @@
-"""The training pipeline: preprocess, quantum-encode, train, evaluate, and deploy if the gate says so."""
+"""The training pipeline: preprocess, quantum-encode, plan, train, evaluate, and deploy if the gate says so."""
 
-from kfp import dsl
+from kfp import dsl, kubernetes
 
 from components.deploy import deploy
 from components.evaluate import evaluate
 from components.gate import gate
+from components.plan import plan
 from components.preprocess import preprocess
 from components.quantum_encode import quantum_encode
 from components.train import train
@@ -12,6 +13,9 @@ from components.train import train
 # cpu request, cpu limit, memory request, memory limit: enough for data sets of some ten thousand samples and for
 # circuits of up to about 20 qubits; the limits leave room for the evaluation's baselines and for torch's threads.
 _SMALL = ("250m", "2", "512Mi", "2Gi")
+# The secret of the key for IonQ or a gateway. It may be missing: only machines need it.
+_SECRET = "q-store-ionq"
+_SECRET_KEYS = {"api-key": "IONQ_API_KEY", "api-url": "IONQ_API_URL"}
 _LARGE = ("1", "4", "1Gi", "8Gi")
 
 
@@ -22,10 +26,10 @@ def _present(task: dsl.PipelineTask, name: str, resources: tuple[str, str, str, 
     their content: data that changed at its address, a machine with another calibration, or the evaluation of a newly
     trained model would be answered with an old result.
 
-    Preprocess, quantum-encode, evaluate and the gate read artifacts and write new ones: they may be repeated. Deploy
-    finds the version that it registered before. Train is repeatable only where circuits cost nothing; the number of
-    retries is fixed when the pipeline is compiled and the target chosen when it is started, so a retry could pay for
-    circuits twice.
+    Preprocess, quantum-encode, plan, evaluate and the gate read artifacts and write new ones: they may be repeated.
+    Deploy finds the version that it registered before. Train is not repeated: the number of retries is fixed when the
+    pipeline is compiled and the target chosen when it is started, and without a folder for checkpoints that outlives
+    the container a retry would have no journal, and would pay for circuits twice.
     """
     cpu_request, cpu_limit, memory_request, memory_limit = resources
     task.set_display_name(name).set_caching_options(False)
@@ -43,6 +47,7 @@ def training(
     dataset: str = "builtin:digits",
     model_config: str = "{}",
     qpu_target: str = "simulator",
+    budget_usd: str = "",
     threshold: float = 0.95,
     seed: int = 0,
     label_column: str = "label",
@@ -62,7 +67,9 @@ def training(
     Args:
         dataset: Source of the data, for example builtin:digits.
         model_config: The training configuration as JSON; what it leaves out has its default.
-        qpu_target: What runs the circuits.
+        qpu_target: What runs the circuits: simulator, ionq.simulator, qpu.forte-1, several machines separated by
+            commas, or replay:<folder of a run>. Machines need the secret q-store-ionq with the key api-key (and api-url).
+        budget_usd: US dollars that the training may cost; empty for no limit. A plan over it stops before training.
         threshold: Least accuracy on the test split for a deployment.
         seed: Seed of the split, the training and the evaluation; the same seed gives the same model.
         label_column: Column with the classes in CSV and Parquet files.
@@ -75,8 +82,8 @@ def training(
         require_better: Deploy only a model that is at least as accurate as the best classical baseline.
         registered_name: Name of the model in MLflow's registry.
         tracking_uri: MLflow store; without one, MLFLOW_TRACKING_URI of the containers.
-        checkpoints: Folder for checkpoints that outlives a container; the same training goes on from there after a
-            kill. Without one they lie beside the model.
+        checkpoints: Folder for checkpoints, journal and budget that outlives a container; the same training goes on
+            from there after a kill and pays for nothing twice. Without one they lie beside the model.
     """
     prepared = preprocess(
         dataset=dataset,
@@ -95,18 +102,30 @@ def training(
         train_data=prepared.outputs["train_data"],
         test_data=prepared.outputs["test_data"],
         model_config=model_config,
+        qpu_target=qpu_target,
         seed=seed,
     )
     _present(encoded, "Quantum encode", _SMALL, repeatable=True)
+
+    planned = plan(
+        encoded_data=encoded.outputs["encoded_data"],
+        model_config=model_config,
+        qpu_target=qpu_target,
+        seed=seed,
+        budget_usd=budget_usd,
+    )
+    _present(planned, "Plan", _SMALL, repeatable=True)
 
     trained = train(
         encoded_data=encoded.outputs["encoded_data"],
         model_config=model_config,
         qpu_target=qpu_target,
         seed=seed,
+        budget_usd=budget_usd,
         tracking_uri=tracking_uri,
         checkpoints=checkpoints,
-    )
+    ).after(planned)
+    kubernetes.use_secret_as_env(trained, _SECRET, _SECRET_KEYS, optional=True)
     _present(trained, "Train", _LARGE, repeatable=False)
 
     evaluated = evaluate(

@@ -14,6 +14,7 @@ def quantum_encode(
     metrics: Output[Metrics],
     report_html: Output[HTML],
     model_config: str = "{}",
+    qpu_target: str = "simulator",
     seed: int = 0,
 ) -> None:
     """Encode both splits with the model's encoder and count what the circuit costs.
@@ -22,6 +23,7 @@ def quantum_encode(
         train_data: The training split.
         test_data: The test split.
         model_config: The training configuration as JSON; what it leaves out has its default.
+        qpu_target: What will run the circuits.
         seed: Seed of the run.
 
     Returns:
@@ -39,6 +41,7 @@ def quantum_encode(
             test_data=Path(test_data.path),
             encoded_data=Path(encoded_data.path),
             model_config=model_config,
+            qpu_target=qpu_target,
             seed=seed,
             report_html=Path(report_html.path),
         )

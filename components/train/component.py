@@ -15,6 +15,7 @@ def train(
     model_config: str = "{}",
     qpu_target: str = "simulator",
     seed: int = 0,
+    budget_usd: str = "",
     checkpoints: str = "",
     tracking_uri: str = "",
     run_id: str = "",
@@ -27,7 +28,9 @@ def train(
         model_config: The training configuration as JSON; what it leaves out has its default.
         qpu_target: What runs the circuits.
         seed: Seed of the run.
-        checkpoints: Folder for checkpoints; one that outlives the container lets a restarted one resume.
+        budget_usd: US dollars that the run may cost; empty for no limit. A plan that may cost more stops here.
+        checkpoints: Folder for checkpoints, journal and budget; one that outlives the container lets a restarted one
+            resume, and pay for nothing twice.
         tracking_uri: MLflow store; without one, MLFLOW_TRACKING_URI or a file beside the model.
         run_id: Name of the run in checkpoints and in MLflow; made from data and settings if empty, so that the same
             training finds its checkpoints again.
@@ -49,6 +52,7 @@ def train(
             model_config=model_config,
             qpu_target=qpu_target,
             seed=seed,
+            budget_usd=budget_usd,
             checkpoints=Path(checkpoints) if checkpoints else None,
             tracking_uri=tracking_uri,
             run_id=run_id,
@@ -63,3 +67,6 @@ def train(
     metrics.log_metric("epochs", report.epochs)
     metrics.log_metric("parameters", report.parameter_count)
     metrics.log_metric("seconds", report.seconds)
+    metrics.log_metric("cost_usd", float(report.cost_usd))
+    metrics.log_metric("jobs", report.jobs)
+    metrics.log_metric("circuits", report.circuits)

@@ -23,11 +23,12 @@ commands:
   pipeline run      run the whole training pipeline on this machine
   pipeline compile  write the pipelines as YAML for Kubeflow
   plan              say what a training run will take and cost, before it starts
-  stage NAME        run one stage: preprocess, quantum-encode, train, evaluate or deploy
+  stage NAME        run one stage: preprocess, quantum-encode, plan, train, evaluate or deploy
   serve             serve a trained model over HTTP
   gateway           serve IonQ's API over a queue and workers of your own
   worker            run circuits that gateways have accepted
   journal           show, verify or export what a run submitted and paid
+  trace             say where a model comes from, and whether it was changed
   datasets          list where data can come from
   version           print the version
 

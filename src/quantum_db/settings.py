@@ -18,9 +18,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from quantum_db.errors import ConfigurationError
 from quantum_db.tracking.address import check_tracking_uri, default_tracking_uri
+
+if TYPE_CHECKING:
+    from quantum_db.execution.machines import Connection
 
 _LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
@@ -98,3 +102,19 @@ def ionq_api_key() -> str:
             "secret)"
         )
     return key
+
+
+def machine_connection(qpu_target: str) -> Connection | None:
+    """How a run on `qpu_target` reaches IonQ's API; None for targets that need nobody.
+
+    Raises ConfigurationError when there is no key. A key in a file is read again when the service refuses it.
+    """
+    from quantum_db.execution.targets import IonQTargets
+    from quantum_db.execution.targets import qpu_target as parsed
+
+    if not isinstance(parsed(qpu_target), IonQTargets):
+        return None
+    from quantum_db.execution.machines import Connection
+
+    ionq_api_key()
+    return Connection(ionq_url(), ionq_api_key)

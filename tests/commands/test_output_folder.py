@@ -107,3 +107,15 @@ def test_checking_writes_nothing(tmp_path: Path) -> None:
     for output in (tmp_path / "file", tmp_path / "file" / "below"):
         with pytest.raises(ConfigurationError, match="is not a folder"):
             check_output(output)
+
+
+def test_what_was_paid_for_outlives_the_checkpoints(tmp_path: Path) -> None:
+    run = tmp_path / "out" / "checkpoints" / "variational-1"
+    (run / "epoch-00001-batch-000000-0123456789ab").mkdir(parents=True)
+    for name in ("tracking.json", "journal.jsonl", "journal.lock", "budget.sqlite", "budget.sqlite-wal"):
+        (run / name).write_text("{}")
+    check_output(tmp_path / "out")
+    remove_checkpoints(run.parent)
+    assert {entry.name for entry in run.iterdir()} == {
+        "journal.jsonl", "journal.lock", "budget.sqlite", "budget.sqlite-wal",
+    }  # fmt: skip

@@ -40,11 +40,19 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, dsl.Ar
     splits = {name: data[name] for name in ("train_data", "test_data")}
     encoded = run("quantum_encode", folder, **splits, model_config=CONFIG)
     inputs = {"encoded_data": encoded["encoded_data"]}
+    planned = run("plan", folder, **inputs, model_config=CONFIG, budget_usd="1")
     trained = run("train", folder, **inputs, model_config=CONFIG, tracking_uri=store)
     evaluated = run("evaluate", folder, **inputs, model=trained["model"], bootstrap_samples=200)
     given = {"model": trained["model"], "evaluation": evaluated["evaluation"]}
     deployed = run("deploy", folder, **given, threshold=1.0, tracking_uri=store)
-    return {"preprocess": data, "encode": encoded, "train": trained, "evaluate": evaluated, "deploy": deployed}
+    return {
+        "preprocess": data,
+        "encode": encoded,
+        "plan": planned,
+        "train": trained,
+        "evaluate": evaluated,
+        "deploy": deployed,
+    }
 
 
 def test_preprocess_says_how_much_data_there_is(made: dict[str, dict[str, dsl.Artifact]]) -> None:
@@ -58,6 +66,15 @@ def test_quantum_encode_says_what_the_circuit_costs(made: dict[str, dict[str, ds
     assert metrics["n_qubits"] == 3
     assert metrics["two_qubit_gates"] >= 2
     assert made["encode"]["encoded_data"].metadata["encoder"] == "angle"
+
+
+def test_plan_says_what_training_takes(made: dict[str, dict[str, dsl.Artifact]]) -> None:
+    metrics = made["plan"]["metrics"].metadata
+    assert (metrics["usd_low"], metrics["usd_high"]) == (0, 0), "a simulator of this process is free"
+    assert metrics["circuits"] > 455 * 4
+    plan = json.loads((Path(made["plan"]["plan"].path) / "plan.json").read_text())
+    assert plan["circuits_total"] == metrics["circuits"]
+    assert plan["fits_budget"] is True
 
 
 def test_train_gives_the_figures_of_the_last_epoch(made: dict[str, dict[str, dsl.Artifact]]) -> None:

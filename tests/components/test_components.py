@@ -42,7 +42,7 @@ def test_arguments_and_defaults_are_those_of_the_stage(stage: str) -> None:
 @pytest.mark.parametrize("stage", [*STAGES.rows, "gate"])
 def test_the_compiled_component_runs_the_stage_image_and_installs_nothing(stage: str) -> None:
     container = component(stage).component_spec.implementation.container
-    assert container.image == stage_image("evaluate" if stage == "gate" else stage)
+    assert container.image == stage_image({"gate": "evaluate", "plan": "train"}.get(stage, stage))
     assert "pip install" not in " ".join(map(str, container.command))
 
 

@@ -12,7 +12,7 @@ import yaml
 from components.images import stage_image
 from pipelines.compile import COMPILED, PIPELINES, compile_all, main
 
-EXECUTORS = {"preprocess", "quantum-encode", "train", "evaluate", "gate", "deploy"}
+EXECUTORS = {"preprocess", "quantum-encode", "plan", "train", "evaluate", "gate", "deploy"}
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +45,7 @@ def test_parameters_and_their_defaults(compiled: dict[str, Any]) -> None:
         "dataset": "builtin:digits",
         "model_config": "{}",
         "qpu_target": "simulator",
+        "budget_usd": "",
         "threshold": 0.95,
         "seed": 0,
         "label_column": "label",
@@ -89,7 +90,7 @@ def test_every_container_has_a_pinned_image_resources_and_no_installation(compil
     for name, executor in executors.items():
         container = executor["container"]
         stage = name.removeprefix("exec-")
-        assert container["image"] == stage_image("evaluate" if stage == "gate" else stage)
+        assert container["image"] == stage_image({"gate": "evaluate", "plan": "train"}.get(stage, stage))
         assert {"cpuLimit", "cpuRequest", "memoryLimit", "memoryRequest"} <= set(container["resources"])
         assert "pip install" not in " ".join(container["command"])
 
@@ -99,6 +100,7 @@ def test_every_task_has_a_name_for_people(compiled: dict[str, Any]) -> None:
     assert names == {
         "preprocess": "Preprocess",
         "quantum-encode": "Quantum encode",
+        "plan": "Plan",
         "train": "Train",
         "evaluate": "Evaluate",
         "gate": "Gate",
@@ -111,3 +113,20 @@ def test_train_finds_the_checkpoints_of_the_same_training_again(compiled: dict[s
     inputs = compiled["root"]["dag"]["tasks"]["train"]["inputs"]["parameters"]
     assert inputs["checkpoints"] == {"componentInputParameter": "checkpoints"}
     assert "run_id" not in inputs  # so that it is made from data and settings
+
+
+def test_training_waits_for_the_plan_with_the_same_budget(compiled: dict[str, Any]) -> None:
+    tasks = compiled["root"]["dag"]["tasks"]
+    assert "plan" in tasks["train"]["dependentTasks"]
+    for name in ("plan", "train"):
+        assert tasks[name]["inputs"]["parameters"]["budget_usd"] == {"componentInputParameter": "budget_usd"}
+
+
+def test_keys_come_from_a_secret_and_only_to_the_training() -> None:
+    _, platform = yaml.safe_load_all((COMPILED / "training.yaml").read_text())
+    executors = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+    assert list(executors) == ["exec-train"]
+    (secret,) = executors["exec-train"]["secretAsEnv"]
+    assert secret["secretName"] == "q-store-ionq"
+    assert secret["optional"] is True, "simulators need no key"
+    assert {pair["envVar"] for pair in secret["keyToEnv"]} == {"IONQ_API_KEY", "IONQ_API_URL"}

@@ -17,6 +17,7 @@ COMMANDS = Table(
         "gateway": "quantum_db.commands.gateway:main",
         "worker": "quantum_db.commands.worker:main",
         "journal": "quantum_db.commands.journal:main",
+        "trace": "quantum_db.commands.trace:main",
         "datasets": "quantum_db.commands.listings:datasets",
         "version": "quantum_db.commands.listings:version",
     },

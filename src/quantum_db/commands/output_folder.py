@@ -21,6 +21,7 @@ PREVIOUS = "previous"
 """Folder inside the output folder that holds the results of earlier runs, each in a folder named after its time."""
 
 _LOG_LINE = re.compile(r"[\d:.]+ - [A-Z]+ - ")
+_PAID = re.compile(r"journal\.(jsonl|lock)|budget\.sqlite(-wal|-shm|-journal)?")
 _OF_A_RUN = re.compile(r"\.?(epoch-\d{5}-batch-\d{6}-[0-9a-f]{12}|tracking\.json)(\..*\.(partial|old))?")
 
 
@@ -69,12 +70,23 @@ def prepare_output(output: Path) -> Path | None:
 
 
 def remove_checkpoints(folder: Path) -> None:
-    """Remove the checkpoints in `folder` and the folder, unless something else is in it."""
+    """Remove the checkpoints in `folder` and what is empty then, unless something else is in it.
+
+    Journals and budgets of runs on machines stay: they hold what was paid for, and a replay needs them.
+    """
     if not folder.is_dir() or not _is_checkpoints(folder):
         return
     for run in folder.iterdir():
-        shutil.rmtree(run)
-    if not folder.is_symlink():
+        for entry in run.iterdir():
+            if _PAID.fullmatch(entry.name):
+                continue
+            if entry.is_dir():
+                shutil.rmtree(entry)
+            else:
+                entry.unlink()
+        if not any(run.iterdir()):
+            run.rmdir()
+    if not folder.is_symlink() and not any(folder.iterdir()):
         folder.rmdir()
 
 
@@ -92,7 +104,7 @@ def _is_model(path: Path) -> bool:
 
 
 def _is_report(path: Path) -> bool:
-    names = {"index", "preprocess", "quantum-encode", "train", "evaluate", "deploy"}
+    names = {"index", "preprocess", "quantum-encode", "plan", "train", "evaluate", "deploy"}
     return path.is_dir() and _holds_only(path, {f"{name}.html" for name in names}) and (path / "index.html").is_file()
 
 
@@ -123,9 +135,10 @@ def _is_log(path: Path) -> bool:
 
 
 def _is_checkpoints(path: Path) -> bool:
-    """Whether a folder holds nothing but runs, and these nothing but checkpoints and their tracking run."""
+    """Whether a folder holds nothing but runs, and these nothing but checkpoints, tracking run, journal and budget."""
     return path.is_dir() and all(
-        run.is_dir() and all(_OF_A_RUN.fullmatch(entry.name) for entry in run.iterdir()) for run in path.iterdir()
+        run.is_dir() and all(_OF_A_RUN.fullmatch(e.name) or _PAID.fullmatch(e.name) for e in run.iterdir())
+        for run in path.iterdir()
     )
 
 

@@ -19,6 +19,7 @@ from quantum_db.tracking.address import sqlite_path
 REPORTS = {
     "preprocess": "Data: what was read, cleaned and split",
     "quantum-encode": "Encoding: the circuit and what it costs",
+    "plan": "Plan: circuits, jobs, dollars and time, as forecast before training",
     "train": "Training: loss curve and configuration",
     "evaluate": "Evaluation: confusion matrix and classical baselines",
     "deploy": "Deployment: decision and smoke test",

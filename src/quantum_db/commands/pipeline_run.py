@@ -39,6 +39,7 @@ class PipelineRunOptions:
     dataset: str = field(default="builtin:digits", metadata={"help": "source of the data; see: qstore datasets"})
     model_config: str = field(default="{}", metadata={"help": "training configuration as JSON, or @file"})
     qpu_target: str = field(default="simulator", metadata={"help": "what runs the circuits"})
+    budget_usd: str = field(default="", metadata={"help": "US dollars that the training may cost; none sets no limit"})
     seed: int = field(default=0, metadata={"help": "the same seed gives the same model"})
     threshold: float = field(default=0.95, metadata={"help": "least accuracy on the test split for a deployment"})
     label_column: str = field(default="label", metadata={"help": "column with the classes (CSV and Parquet)"})
@@ -97,7 +98,8 @@ def checked_parameters(options: PipelineRunOptions) -> dict[str, Any]:
     from quantum_db.tracking.model_registry import check_model_name
 
     dataset = resolve_source(options.dataset).dataset
-    config = _checked_config(options)
+    qpu_target = _absolute_target(options.qpu_target)
+    config = _checked_config(options, qpu_target)
     check_seed(options.seed)
     check_threshold(options.threshold)
     if options.n_components < 0:
@@ -107,7 +109,8 @@ def checked_parameters(options: PipelineRunOptions) -> dict[str, Any]:
     return {
         "dataset": dataset,
         "model_config": config,
-        "qpu_target": options.qpu_target,
+        "qpu_target": qpu_target,
+        "budget_usd": options.budget_usd,
         "threshold": options.threshold,
         "seed": options.seed,
         "label_column": options.label_column,
@@ -128,15 +131,34 @@ def short_name(dataset: str) -> str:
     return last.split(".", 1)[0] or "data"
 
 
-def _checked_config(options: PipelineRunOptions) -> str:
+def _absolute_target(named: str) -> str:
+    """The target; the folder of a replay as an absolute path, since the stages run in another folder."""
+    from quantum_db.execution.machines import journal_folder
+    from quantum_db.execution.targets import REPLAY, ReplayTarget, qpu_target
+
+    target = qpu_target(named)
+    return f"{REPLAY}{journal_folder(target.folder).resolve()}" if isinstance(target, ReplayTarget) else named
+
+
+def _checked_config(options: PipelineRunOptions, qpu_target: str) -> str:
     """Return the settings as JSON on one line, after the checks that the stages make too."""
     from quantum_db.commands.circuit_memory import check_circuit_memory
+    from quantum_db.execution.machine_options import dollars
+    from quantum_db.pricing import load_price_table
     from quantum_db.training.config import QuantumTrainingConfig
 
+    if options.budget_usd:
+        dollars("--budget-usd", options.budget_usd)
     text = read_model_config(options.model_config)
-    config = QuantumTrainingConfig.from_json(text, qpu_target=options.qpu_target, seed=options.seed)
+    decided = {"budget_usd": options.budget_usd} if options.budget_usd else {}
+    config = QuantumTrainingConfig.from_json(text, qpu_target=qpu_target, seed=options.seed, **decided)
     check_circuit_memory(config)
-    return json.dumps(json.loads(text), sort_keys=True)
+    settings.machine_connection(qpu_target)
+    values = json.loads(text)
+    if config.price_table:
+        load_price_table(config.price_table)
+        values["price_table"] = str(Path(config.price_table).resolve())
+    return json.dumps(values, sort_keys=True)
 
 
 def _check_preparation(options: PipelineRunOptions) -> None:
@@ -160,7 +182,7 @@ def _print_plan(parameters: dict[str, Any], output: Path, checkout: Path, as_jso
         print(json.dumps({"pipeline": str(pipeline), "output": str(output), "parameters": parameters}))
         return
     for name, value in {"pipeline": pipeline, "output": output, **parameters}.items():
-        print(f"{name:<18}{value}")
+        print(f"{name:<18}{'none' if value == '' else value}")
 
 
 def _run_pipeline(parameters: dict[str, Any], output: Path, checkout: Path) -> dict[str, Any]:

@@ -106,13 +106,19 @@ def _read_config(given: str) -> tuple[dict[str, Any], Any]:
 
 
 def _config(values: dict[str, Any], wanted: str) -> tuple[QuantumTrainingConfig, str]:
-    """The configuration, and the target to plan for; a machine may stand in it that this release only plans for."""
-    from quantum_db.backends import BACKENDS
+    """The configuration, and the target to plan for; a machine may stand in it that can only be planned for.
+
+    What a machine needs and the configuration lacks (shots, a gradient method) is added by the plan, and said.
+    """
     from quantum_db.training.config import QuantumTrainingConfig
 
     own = values.get("qpu_target", "simulator")
-    if isinstance(own, str) and own not in BACKENDS.names():
-        values = {name: value for name, value in values.items() if name != "qpu_target"}
+    try:
+        return QuantumTrainingConfig.from_dict(values), wanted or own
+    except ConfigurationError:
+        if own == "simulator" or not isinstance(own, str):
+            raise
+    values = {name: value for name, value in values.items() if name != "qpu_target"}
     return QuantumTrainingConfig.from_dict(values), wanted or own
 
 

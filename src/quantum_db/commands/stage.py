@@ -16,6 +16,7 @@ from quantum_db.stages.arguments import parser_for, spec_from
 EXAMPLES = {
     "preprocess": ("--dataset builtin:digits --train-data work/train --test-data work/test --seed 0",),
     "quantum-encode": ("--train-data work/train --test-data work/test --encoded-data work/encoded",),
+    "plan": ("--encoded-data work/encoded --plan work/plan --qpu-target qpu.forte-1 --budget-usd 250",),
     "train": ("--encoded-data work/encoded --model work/model --tracking-uri sqlite:///work/mlflow.db",),
     "evaluate": ("--model work/model --encoded-data work/encoded --evaluation work/evaluation",),
     "deploy": ("--model work/model --evaluation work/evaluation --deployment work/deployment --threshold 0.9",),

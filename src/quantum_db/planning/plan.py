@@ -119,7 +119,7 @@ class Plan:
     def to_dict(self) -> dict[str, Any]:
         """The plan as JSON."""
         one, two = self.circuit.circuit.count_by_arity()
-        price = None if self.target.embedded else self.prices.prices[self.target.name]
+        price = None if self.target.embedded else self.prices.prices[self.target.price_name]
         advice = self.advice
         return {
             "schema_version": SCHEMA_VERSION,

@@ -6,13 +6,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from quantum_db.backends import BACKENDS
-from quantum_db.backends.ionq.options import ALIASES, RETIRED
+from quantum_db.backends.ionq.options import ALIASES, RETIRED, SIMULATOR
 from quantum_db.backends.ionq.serialization import qis_circuit
 from quantum_db.backends.ionq.targets import MAX_BODY_BYTES, MAX_CIRCUITS, MAX_GATES, MAX_SHOTS
 from quantum_db.backends.remote import TargetLimits
 from quantum_db.circuits.circuit import Circuit
 from quantum_db.errors import ConfigurationError
 from quantum_db.execution.splitting import JobLoad, written_load
+from quantum_db.execution.targets import IONQ_SIMULATOR, REPLAY
 from quantum_db.pricing import CircuitSize
 
 _SHOT_S = 125e-6
@@ -34,6 +35,11 @@ class PlannedTarget:
     shot_s: float = 0.0
 
     @property
+    def price_name(self) -> str:
+        """The target's name in price tables."""
+        return SIMULATOR if self.name == IONQ_SIMULATOR else self.name
+
+    @property
     def needs_shots(self) -> bool:
         """Whether the target draws shots and has no exact values."""
         return not self.embedded
@@ -52,10 +58,14 @@ class PlannedTarget:
 def planned_target(name: str, priced: Sequence[str]) -> PlannedTarget:
     """The target `name`; ConfigurationError unless it is a simulator of this package or one of the `priced` ones."""
     full = ALIASES.get(name, name)
+    if full.startswith(REPLAY):
+        return PlannedTarget(full, True, TargetLimits())
+    if full == IONQ_SIMULATOR:
+        return PlannedTarget(full, False, TargetLimits(MAX_CIRCUITS, MAX_GATES, MAX_BODY_BYTES, None, 1, MAX_SHOTS))
     if full in BACKENDS.rows and not full.startswith(("qpu.", "braket.")):
         return PlannedTarget(full, True, TargetLimits())
     if full not in priced:
-        known = ", ".join(sorted({*BACKENDS.rows, *priced}))
+        known = ", ".join(sorted({*BACKENDS.rows, IONQ_SIMULATOR, *priced}))
         raise ConfigurationError(f"unknown target {name!r}; targets that can be planned for: {known}")
     family = next((kind for kind in _QUBITS if kind in full), "forte")
     one, two = _GATE_S[family]

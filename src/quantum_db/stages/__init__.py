@@ -1,4 +1,4 @@
-"""The five stages of a training: each turns artifacts on disk into artifacts on disk.
+"""The six stages of a training: each turns artifacts on disk into artifacts on disk.
 
 A stage is a module with a frozen spec of what it reads and writes, a frozen report of what came out, and
 `run(spec) -> report`. It knows nothing of pipelines: the same function runs from the command line
@@ -15,6 +15,7 @@ STAGES = Table(
     {
         "preprocess": "quantum_db.stages.preprocess:run",
         "quantum-encode": "quantum_db.stages.quantum_encode:run",
+        "plan": "quantum_db.stages.plan:run",
         "train": "quantum_db.stages.train:run",
         "evaluate": "quantum_db.stages.evaluate:run",
         "deploy": "quantum_db.stages.deploy:run",

@@ -31,6 +31,7 @@ class QuantumEncodeSpec:
     test_data: Path = field(metadata={"help": "directory with the test dataset"})
     encoded_data: Path = field(metadata={"help": "directory to write the encoded dataset to"})
     model_config: str = field(default="{}", metadata={"help": "settings as a JSON object"})
+    qpu_target: str = field(default="simulator", metadata={"help": "what will run the circuits"})
     seed: int = field(default=0, metadata={"help": "seed of the run"})
     report_html: Path | None = field(default=None, metadata={"help": "file to write a report for people to"})
 
@@ -64,7 +65,7 @@ def run(spec: QuantumEncodeSpec) -> QuantumEncodeReport:
     """Write the encoded dataset of `spec`; raise StageInputError or ConfigurationError when it cannot be encoded."""
     started = time.perf_counter()
     check_output_directory(spec.encoded_data, ENCODING_FILE)
-    config = QuantumTrainingConfig.from_json(spec.model_config, seed=spec.seed)
+    config = QuantumTrainingConfig.from_json(spec.model_config, qpu_target=spec.qpu_target, seed=spec.seed)
     train, test = Dataset.load(spec.train_data), Dataset.load(spec.test_data)
     _check_pair(train, test)
     plan = plan_circuit(config, train.n_features, train.n_classes)

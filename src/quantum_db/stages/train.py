@@ -16,11 +16,14 @@ from quantum_db.checkpoints.checkpoint import MANIFEST
 from quantum_db.data.encoded import DRAWING_FILE, EncodedDataset
 from quantum_db.errors import StageInputError
 from quantum_db.files import check_output_directory, write_text
-from quantum_db.models.saved_model import parameter_count, write_model
+from quantum_db.models.saved_model import parameter_count, weights_digest, write_model
+from quantum_db.planning.run_plan import check_budget
+from quantum_db.stages.planned_training import plan_of, training_config
 from quantum_db.tracking.buffered_tracker import BufferedTracker
 from quantum_db.tracking.mlflow_tracker import MlflowTracker
-from quantum_db.tracking.provenance import library_versions, provenance_tags
+from quantum_db.tracking.provenance import git_commit, library_versions, provenance_tags
 from quantum_db.training.config import QuantumTrainingConfig
+from quantum_db.training.custody import custody_chain
 from quantum_db.training.model_spec import model_spec
 from quantum_db.training.step import quantum_layers
 from quantum_db.training.trainer import QuantumTrainer, TrainingResult
@@ -35,6 +38,7 @@ class TrainSpec:
     model_config: str = field(default="{}", metadata={"help": "settings as a JSON object"})
     qpu_target: str = field(default="simulator", metadata={"help": "what runs the circuits"})
     seed: int = field(default=0, metadata={"help": "seed of the run; one seed gives one model"})
+    budget_usd: str = field(default="", metadata={"help": "US dollars that the run may cost; none sets no limit"})
     checkpoints: Path | None = field(
         default=None, metadata={"help": "folder for checkpoints; beside the model if unset"}
     )
@@ -65,6 +69,11 @@ class TrainReport:
     model_digest: str
     seconds: float
     history: dict[str, list[float]]
+    cost_usd: str = "0"
+    """US dollars that the run has cost, exact."""
+    jobs: int = 0
+    circuits: int = 0
+    """Circuits and jobs on machines."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON-able data."""
@@ -76,14 +85,17 @@ def run(spec: TrainSpec) -> TrainReport:
     started = time.perf_counter()
     check_output_directory(spec.model, MANIFEST)
     checkpoints = spec.checkpoints or spec.model.parent / "checkpoints"
-    config = QuantumTrainingConfig.from_json(spec.model_config, qpu_target=spec.qpu_target, seed=spec.seed).replace(
+    config = training_config(spec.model_config, spec.qpu_target, spec.seed, spec.budget_usd).replace(
         checkpoint_directory=str(checkpoints)
     )
+    connection = settings.machine_connection(config.qpu_target)
     encoded = EncodedDataset.load(spec.encoded_data)
+    if connection is not None and config.budget_usd:
+        check_budget(plan_of(config, encoded))
     tracking_uri = settings.choose_tracking_uri(spec.tracking_uri, spec.model.parent)
     tracker = BufferedTracker(MlflowTracker(tracking_uri), spool=spec.model.parent / "tracking-unsent.jsonl")
     tags = {**provenance_tags(), "dataset": encoded.dataset_name, "dataset_digest": encoded.dataset_digest}
-    trainer = QuantumTrainer(config, tracker=tracker, run_id=spec.run_id, tags=tags)
+    trainer = QuantumTrainer(config, tracker=tracker, run_id=spec.run_id, tags=tags, connection=connection)
     model = trainer.build_model(encoded.n_inputs, encoded.n_classes)
     _check_encoding(model, encoded)
     result = trainer.fit(model, encoded.train_values, encoded.train_labels, resume=spec.resume)
@@ -139,7 +151,21 @@ def _details(
         "mlflow_run_id": result.tracking_run_id,
         "history": _series(result.history),
         "versions": library_versions(),
+        "custody": _custody(config, encoded, model, result),
     }
+
+
+def _custody(
+    config: QuantumTrainingConfig, encoded: EncodedDataset, model: nn.Module, result: TrainingResult
+) -> dict[str, Any]:
+    return custody_chain(
+        config,
+        dataset={"name": encoded.dataset_name, "digest": encoded.dataset_digest},
+        code={"versions": library_versions(), "commit": git_commit()},
+        run={"run_id": result.run_id, "mlflow_run_id": result.tracking_run_id},
+        weights_digest=weights_digest({name: tensor.cpu().numpy() for name, tensor in model.state_dict().items()}),
+        use=result.machine_use,
+    )
 
 
 def _report(model: nn.Module, result: TrainingResult, tracking_uri: str, digest: str, seconds: float) -> TrainReport:
@@ -161,7 +187,15 @@ def _report(model: nn.Module, result: TrainingResult, tracking_uri: str, digest:
         model_digest=digest,
         seconds=seconds,
         history=_series(result.history),
+        **_use(result),
     )
+
+
+def _use(result: TrainingResult) -> dict[str, Any]:
+    use = result.machine_use
+    if use is None:
+        return {}
+    return {"cost_usd": str(use.cost_usd), "jobs": len(use.jobs), "circuits": sum(job.circuits for job in use.jobs)}
 
 
 def _html(report: TrainReport, config: QuantumTrainingConfig, encoded: EncodedDataset, drawing: str) -> str:
@@ -187,6 +221,13 @@ def _html(report: TrainReport, config: QuantumTrainingConfig, encoded: EncodedDa
         "model digest": report.model_digest,
         "seconds": f"{report.seconds:.1f}",
     }
+    if report.jobs:
+        run_facts |= {
+            "target": config.qpu_target,
+            "US dollars": report.cost_usd,
+            "jobs": f"{report.jobs:,}",
+            "circuits on machines": f"{report.circuits:,}",
+        }
     sections = [
         Section("", tiles(numbers) + paragraph(f"{told} {resumed}".strip())),
         Section("Learning", figure(loss_curve(report.history), "Loss and accuracy by epoch")),
