@@ -91,7 +91,7 @@ def standard_stages(
         "gradient_method": "parameter_shift", "gradient_options": {}, "shots_per_circuit": shots,
         "batch_size": batch_size, **rate,
     }  # fmt: skip
-    simulator = {
+    simulator: dict[str, Any] = {
         "qpu_target": "simulator", "noise_model": "ideal", "shots_per_circuit": None, "gradient_method": "adjoint",
         "gradient_options": {},
     }  # fmt: skip

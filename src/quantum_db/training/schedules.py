@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import cos, floor, pi
+from math import ceil, cos, floor, pi
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -25,6 +25,15 @@ def stepped_rate(first: float, factor: float, every: int, epoch: float) -> float
 def grown_shots(first: int, final: int, epoch: int, epochs: int) -> int:
     """From `first` shots in the first epoch (number 0) to `final` in the last one, by equal steps, rounded."""
     return round(first + (final - first) * epoch / max(epochs - 1, 1))
+
+
+def needed_shots(shots: int, ratio: float, wanted: float, most: int) -> int:
+    """Shots at which a gradient whose signal-to-noise ratio is `ratio` at `shots` has the ratio `wanted`; 1 to `most`.
+
+    The noise of a sampled gradient falls with the root of the shots.
+    """
+    scale = wanted / ratio if ratio > 0 else float("inf")
+    return most if shots * scale * scale >= most else max(1, ceil(shots * scale * scale))
 
 
 def learning_rate_at(config: QuantumTrainingConfig, epoch: float) -> float:
