@@ -68,7 +68,7 @@ def training(
         dataset: Source of the data, for example builtin:digits.
         model_config: The training configuration as JSON; what it leaves out has its default.
         qpu_target: What runs the circuits: simulator, ionq.simulator, qpu.forte-1, several machines separated by
-            commas, or replay:<folder of a run>. Machines need the secret q-store-ionq with the key api-key (and api-url).
+            commas, or replay:<folder of a run>. Machines need the secret q-store-ionq (api-key, api-url).
         budget_usd: US dollars that the training may cost; empty for no limit. A plan over it stops before training.
         threshold: Least accuracy on the test split for a deployment.
         seed: Seed of the split, the training and the evaluation; the same seed gives the same model.
