@@ -154,14 +154,14 @@ def test_cobyla_takes_no_more_than_planned(limits):
     assert count_training(QuantumTrainingConfig(**settings), data, PlanQuestion(qpu_target=TARGET)).at_most
 
 
-def test_a_step_is_the_run_of_one_batch_less_the_look_at_one_row(limits):
+def test_a_step_is_the_run_of_one_batch(limits):
     values, labels = samples(4, 3)
     config = QuantumTrainingConfig(**{**HYBRID, "epochs": 1})
     data = PlannedData.of_rows("samples", values, labels, 2)
     plan = count_training(config, data, PlanQuestion(qpu_target=TARGET))
     run = counted_training(config, values, labels, limits)
-    assert plan.step.circuits == run.circuits - 1
-    assert plan.step.jobs == run.jobs - 1 == 2
+    assert plan.step.circuits == run.circuits
+    assert plan.step.jobs == run.jobs == 2
 
 
 def test_rows_are_held_out_in_the_portions_of_the_trainer():

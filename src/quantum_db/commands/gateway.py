@@ -41,7 +41,8 @@ class GatewayOptions:
     long_poll_s: float = field(default=20.0, metadata={"help": "seconds that GET of an unfinished job is held"})
     max_body_mb: float = field(default=12.0, metadata={"help": "largest body of a request, in MiB"})
     idempotency_window_s: float = field(
-        default=2.0, metadata={"help": "seconds in which an identical body is the same job; 0: never; -1: nor by intent id"}
+        default=2.0,
+        metadata={"help": "seconds in which an identical body is the same job; 0: never; -1: nor by intent id"},
     )
     inject_faults: Path | None = field(
         default=None, metadata={"help": "JSON plan of faults, to test clients (never in production)"}

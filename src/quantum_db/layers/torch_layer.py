@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, cast
 
 import numpy as np
@@ -84,6 +85,7 @@ class QuantumLayer(nn.Module):
             self.method.check(self.executor, self.shots)
         self.seed = check_seed(seed)
         self.circuit_seconds = 0.0
+        self._shapes_only = False
         self._from_states = variational_circuit(self.encoder, self.ansatz, measured, encode=False)
         initial = torch.randn(self.circuit.n_weights, generator=torch_generator(seed, "weights"), dtype=torch.float64)
         self.weights = nn.Parameter((INITIAL_WEIGHT_SPREAD * initial).to(dtype))
@@ -116,6 +118,8 @@ class QuantumLayer(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """Expectation values (batch, observables) of `features` (batch, n_features)."""
         self.encoder.checked(features.detach().cpu().to(torch.float64).numpy())
+        if self._shapes_only:
+            return features.new_zeros(len(features), len(self.circuit.observables))
         started = time.perf_counter()
         if isinstance(self.method, SimulatedGradient):
             values = self._simulated(self.method, features.to(self.weights.dtype))
@@ -125,6 +129,15 @@ class QuantumLayer(nn.Module):
             values = cast(Tensor, _CircuitValues.apply(self, self.weights, slots)).to(features.device)  # type: ignore[no-untyped-call]
         self.circuit_seconds += time.perf_counter() - started
         return values
+
+    @contextmanager
+    def shapes_only(self) -> Iterator[None]:
+        """Within, `forward` runs no circuit: its result is zero, of the right shape."""
+        self._shapes_only = True
+        try:
+            yield
+        finally:
+            self._shapes_only = False
 
     def function(self) -> QuantumFunction:
         """The layer's circuit as a function without framework."""

@@ -19,8 +19,8 @@ from quantum_db.training.batches import BatchOrder, hold_out
 from quantum_db.training.config import QuantumTrainingConfig
 from quantum_db.training.schedules import shots_at
 
-Phase = Literal["start", "forward", "gradient", "metric", "overlaps", "validation"]
-PHASES: tuple[Phase, ...] = ("start", "forward", "gradient", "metric", "overlaps", "validation")
+Phase = Literal["forward", "gradient", "metric", "overlaps", "validation"]
+PHASES: tuple[Phase, ...] = ("forward", "gradient", "metric", "overlaps", "validation")
 IntArray = npt.NDArray[np.int64]
 
 EVALUATED_AT_ONCE = 512
@@ -103,12 +103,9 @@ class Run:
     def works(self, steps: StepCounts) -> Iterator[Work]:
         """Everything that is run, in order; within an epoch equal batches are put together."""
         config = self.config
-        first = self.counter.request("forward", self.table.rows(np.array([0])))
-        # the trainer looks once whether the model has an output for every class
-        yield Work("start", -1, 1, first, config.shots_per_circuit, 1)
         training, validation = self.split
         order = BatchOrder(len(training), config.batch_size, config.seed)
-        calls = 1
+        calls = 0
         for epoch in range(config.epochs):
             if steps.finished():
                 return

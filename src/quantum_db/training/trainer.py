@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -386,8 +386,10 @@ class _Run:
 
     def check_classes(self) -> None:
         """Refuse labels that the model has no output for, before anything is trained."""
-        self.model.eval()  # no random numbers and no statistics are taken from this row
-        with torch.no_grad():
+        self.model.eval()  # no random numbers and no statistics are taken from this row, and no circuit is run for it
+        with torch.no_grad(), ExitStack() as looking:
+            for layer in quantum_layers(self.model):
+                looking.enter_context(layer.shapes_only())
             outputs = self.model(self.values[:1]).shape[1]
         highest = int(self.labels.max())
         if highest >= outputs:
