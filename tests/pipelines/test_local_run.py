@@ -100,7 +100,9 @@ def test_everything_is_in_its_place(folder: Path, refused: subprocess.CompletedP
     """After both runs: what the second one left."""
     output = folder / "iris"
     reports = {path.name for path in (output / "report").iterdir()}
-    assert reports == {"index.html", "preprocess.html", "quantum-encode.html", "train.html", "evaluate.html"}
+    assert reports == {
+        "index.html", "preprocess.html", "quantum-encode.html", "plan.html", "train.html", "evaluate.html",
+    }  # fmt: skip
     assert {path.name for path in (output / "model").iterdir()} == {"manifest.json", "arrays.safetensors"}
     evaluation = json.loads((output / "evaluation.json").read_text())
     assert evaluation["n_test"] == 45  # of 149: one row of iris occurs twice
@@ -126,7 +128,7 @@ def test_a_bad_model_is_not_deployed_and_the_reason_is_given(
     assert "Decision   not deployed" in refused.stdout
     assert refused.stderr.splitlines()[-1] == "deploy: skipped"
     tasks = json.loads((folder / "iris" / "run.json").read_text())["tasks"]
-    assert [task["name"] for task in tasks] == ["preprocess", "quantum-encode", "train", "evaluate", "gate"]
+    assert [task["name"] for task in tasks] == ["preprocess", "quantum-encode", "plan", "train", "evaluate", "gate"]
     # The earlier model is still the champion, and no other version was made.
     assert str(champion(folder).version) == "1"
 

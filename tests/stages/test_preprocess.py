@@ -260,9 +260,9 @@ def test_outputs_are_whole_or_absent(tmp_path, monkeypatch):
         Dataset.load(spec.train_data)
 
 
-def test_table_of_stages_names_the_five():
+def test_table_of_stages_names_the_five_and_the_plan():
     assert isinstance(STAGES, Table)
-    assert set(STAGES.names()) == {"preprocess", "quantum-encode", "train", "evaluate", "deploy"}
+    assert set(STAGES.names()) == {"preprocess", "quantum-encode", "plan", "train", "evaluate", "deploy"}
     assert STAGES.load("preprocess") is run
     with pytest.raises(ConfigurationError, match="unknown stage 'encode'; known: deploy, evaluate"):
         STAGES.load("encode")

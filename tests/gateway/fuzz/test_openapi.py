@@ -158,8 +158,9 @@ def test_what_is_allowed(sender: Sender, known: Known, subtests: pytest.Subtests
             case.query = {"backend": "simulator", **{name: numbers[name] for name in taken}}
 
     run_all(sender, GenerationMode.POSITIVE, more, subtests)
-    never = [label for label, statuses in sender.statuses.items() if not statuses & {200, 201}]
-    assert never == ["GET /v0.4/backends/{name}/characterizations/{characterization}"], "never answered well"
+    never = {label for label, statuses in sender.statuses.items() if not statuses & {200, 201}}
+    never.discard("PUT /v0.4/jobs/{job_id}/status/cancel")  # the worker may have ended each job before
+    assert never == {"GET /v0.4/backends/{name}/characterizations/{characterization}"}, "never answered well"
 
 
 def test_what_is_forbidden(sender: Sender, subtests: pytest.Subtests) -> None:
