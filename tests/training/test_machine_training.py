@@ -90,8 +90,8 @@ def test_costs_by_epoch_are_those_of_the_ledger_to_the_cent(run):
         "jobs": len(journal.entries),
     }.items():
         assert sum(record[name] for record in result.history) == total == getattr(use.report, name)
-    # the row that is looked at first, and a forward pass, a gradient and one validation per epoch of two batches
-    assert len(use.jobs) == 1 + 2 * (2 * 2 + 1)
+    # a forward pass and a gradient for each of two batches, and one validation, per epoch
+    assert len(use.jobs) == 2 * (2 * 2 + 1)
     assert use.journal_head == journal.head
 
 
@@ -119,7 +119,7 @@ def test_a_replay_is_the_same_training_without_any_service(gateway, run, tmp_pat
 
 def test_a_replay_of_something_else_is_a_miss_with_its_price(gateway, run, tmp_path):
     target = {"qpu_target": f"replay:{run[0]}"}
-    with pytest.raises(JournalMissError, match=r"lacks .* circuits .*Running them would cost up to 0\.\d+ USD"):
+    with pytest.raises(JournalMissError, match=r"lacks .* circuits .*Running them would cost up to \d+\.\d+ USD"):
         fit(gateway, tmp_path, **target, seed=2)
     with pytest.raises(ConfigurationError, match="replay with the configuration of the run"):
         fit(gateway, tmp_path, **target, noise_model="forte-1")
