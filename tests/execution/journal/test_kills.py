@@ -18,7 +18,7 @@ from quantum_db.execution.journal import Journal
 from tests.execution.journal.gateways import FAULTS, PRICES, ForkServer
 from tests.execution.journal.killed_training import POINTS, STEPS
 
-RUNS, KILLS_PER_RUN = 7, 6
+RUNS, KILLS_PER_RUN = 9, 6
 
 
 @pytest.fixture(scope="module")
